@@ -1,0 +1,1 @@
+"""A permissioned ledger for medical consortia."""

@@ -1,0 +1,1 @@
+"""Offline verification. Needs crypto, chain and contracts, never node or api."""

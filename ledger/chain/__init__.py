@@ -1,0 +1,1 @@
+"""What is recorded: transactions, blocks, certificates, proofs and the store that holds them."""

@@ -1,0 +1,97 @@
+"""The few state entries of the governance contract that the protocol itself reads.
+
+Validators and parameters are schedules: lists of entries with the height from which each holds,
+ascending. The entry for a height is the last one whose ``from`` is not above it. Their values live
+in the state and nowhere else, so no local setting can make nodes disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ledger.chain import limits
+from ledger.chain.block import Validator, ValidatorSet
+from ledger.chain.codec import Malformed, Record, decode_value
+
+VALIDATORS_KEY = b"governance/validators"
+PARAMETERS_KEY = b"governance/parameters"
+
+#: Reads the canonical bytes of a state entry, or None where there is none.
+Read = Callable[[bytes], bytes | None]
+
+
+class Parameters(Record, frozen=True, array_like=True):
+    """Consensus parameters; times in milliseconds, sizes in bytes, windows in heights."""
+
+    block_bytes: int = 4 * limits.MIB
+    block_transactions: int = 2_000
+    call_gas: int = 2_000_000
+    validity_window: int = 10_000
+    view_timeout: int = 2_000
+    view_timeout_cap: int = 60_000
+    empty_block_interval: int = 30_000
+    proposer_term: int = 10
+    clock_ahead: int = 10_000
+
+
+PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
+    "block_bytes": (64 * limits.KIB, limits.MAX_BLOCK_BYTES - 64 * limits.KIB),
+    "block_transactions": (1, limits.MAX_BLOCK_TRANSACTIONS),
+    "call_gas": (10_000, 100_000_000),
+    "validity_window": (16, 1_000_000),
+    "view_timeout": (100, 60_000),
+    "view_timeout_cap": (1_000, 600_000),
+    "empty_block_interval": (1_000, 3_600_000),
+    "proposer_term": (1, 1_000_000),
+    "clock_ahead": (100, 600_000),
+}
+
+
+def _schedule(read: Read, key: bytes) -> list[dict[str, Any]]:
+    raw = read(key)
+    if raw is None:
+        raise Malformed(f"the state has no {key.decode()}")
+    schedule = decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
+    if not isinstance(schedule, list) or not schedule:
+        raise Malformed(f"{key.decode()} is not a schedule")
+    return schedule  # type: ignore[return-value]
+
+
+def _entry_at(schedule: list[dict[str, Any]], height: int) -> dict[str, Any]:
+    current = schedule[0]
+    for entry in schedule:
+        if entry["from"] <= height:
+            current = entry
+    return current
+
+
+def validators_at(read: Read, height: int) -> ValidatorSet:
+    """The validator set that certifies ``height``, by a state at or after ``height - 1``."""
+    entry = _entry_at(_schedule(read, VALIDATORS_KEY), height)
+    return ValidatorSet(
+        tuple(
+            Validator(member["node"], member["institution"], bytes.fromhex(member["key"]))
+            for member in entry["members"]
+        )
+    )
+
+
+def parameters_at(read: Read, height: int) -> Parameters:
+    """The consensus parameters in force at ``height``; parameters not named keep their default."""
+    values = _entry_at(_schedule(read, PARAMETERS_KEY), height)["values"]
+    return Parameters(**{name: values[name] for name in PARAMETER_BOUNDS if name in values})
+
+
+def next_proposer(validators: ValidatorSet, parent_proposer: str, height: int, term: int) -> int:
+    """The place of the proposer of view 0 at ``height``.
+
+    The proposer of the previous block goes on, until the height is a multiple of the term and the
+    next validator takes over. So a stopped proposer costs one view change when it stops, not one in
+    every n blocks, and still nobody holds the place for good.
+    """
+    try:
+        place = validators.index(parent_proposer)
+    except ValueError:
+        return height % validators.size
+    return (place + 1) % validators.size if height % term == 0 else place

@@ -1,0 +1,1 @@
+"""Building transactions, talking to a node, and verifying what it answers."""

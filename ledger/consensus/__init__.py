@@ -1,0 +1,1 @@
+"""PBFT as a sans-IO state machine: no socket, clock, disk or log call inside."""

@@ -1,0 +1,1 @@
+"""What is allowed: the contract language, its interpreter, and the rules themselves."""

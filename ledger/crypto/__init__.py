@@ -1,0 +1,1 @@
+"""Keys, signatures and hashes. Depends on nothing else of this project."""

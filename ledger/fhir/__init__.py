@@ -1,0 +1,1 @@
+"""FHIR R4 vocabulary: code systems and the consent importer."""
