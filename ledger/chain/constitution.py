@@ -27,6 +27,7 @@ class Parameters(Record, frozen=True, array_like=True):
     block_bytes: int = 4 * limits.MIB
     block_transactions: int = 2_000
     call_gas: int = 2_000_000
+    block_gas: int = 50_000_000
     validity_window: int = 10_000
     view_timeout: int = 2_000
     view_timeout_cap: int = 60_000
@@ -39,6 +40,7 @@ PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {
     "block_bytes": (64 * limits.KIB, limits.MAX_BLOCK_BYTES - 64 * limits.KIB),
     "block_transactions": (1, limits.MAX_BLOCK_TRANSACTIONS),
     "call_gas": (10_000, 100_000_000),
+    "block_gas": (1_000_000, 1_000_000_000),
     "validity_window": (16, 1_000_000),
     "view_timeout": (100, 60_000),
     "view_timeout_cap": (1_000, 600_000),

@@ -1,0 +1,33 @@
+# make demo    set everything up and run the main job: the Yan'an consortium on this machine
+# make test    set everything up and run the tests
+# make bench   measure, with ratios against baselines of the same run
+# make check   formatter, linter, types, and the direction of imports
+
+BIN := .venv/bin
+DEMO_ARGS ?=
+BENCH_ARGS ?= --nodes 4 --seconds 20
+
+.PHONY: setup demo test bench check clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml uv.lock scripts/setup.sh
+	./scripts/setup.sh
+
+demo: setup
+	$(BIN)/health-ledger demo $(DEMO_ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: setup
+	$(BIN)/health-ledger bench $(BENCH_ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis
