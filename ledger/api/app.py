@@ -1,0 +1,47 @@
+"""The HTTP application of one node."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from ledger.api import (
+    blocks,
+    documentation,
+    events,
+    operations,
+    problems,
+    records,
+    state,
+    transactions,
+)
+from ledger.api.guard import Guard, Meter
+from ledger.api.service import NodeService
+
+
+def create_app(service: NodeService, *, token: str | None = None) -> FastAPI:
+    """The ASGI application that serves ``service``.
+
+    Args:
+        service: the node.
+        token: what ``/v1`` asks for as a bearer token; None serves loopback names only.
+    """
+    app = FastAPI(
+        title="Health-data ledger",
+        summary=f"Node {service.node} of {service.network}",
+        description=documentation.DESCRIPTION,
+        version=version("health-ledger"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    for part in (transactions, blocks, state, events, records, operations):
+        app.include_router(part.router(service))
+    # Added last is outermost: guard, then meter, then the net under the routes.
+    problems.install(app)
+    app.add_middleware(Meter, registry=service.metrics)
+    app.add_middleware(Guard, token=token)
+    documentation.install(app, needs_token=token is not None)
+    return app

@@ -1,0 +1,127 @@
+"""What OpenAPI says beyond the models: error answers, bodies that are not JSON, examples."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from ledger.api import models, problems
+
+_SCHEMAS = "#/components/schemas/"
+
+DESCRIPTION: Final = """\
+One node of a health-data ledger. What it says about the chain can be checked offline with the
+genesis file; see *receipts* and `?proof=true`.
+
+Errors are RFC 9457 problem details with stable types `urn:health-ledger:problem:CODE`. Bytes inside
+contract values are written `{"$bytes": base64}`. Unknown query parameters are ignored, unknown
+members of bodies are not.
+"""
+
+TAGS: Final = [
+    {"name": "transactions", "description": "Submit, and learn what came of it"},
+    {"name": "chain", "description": "Blocks and their certificates"},
+    {"name": "state", "description": "What the contracts remember, with proofs"},
+    {"name": "events", "description": "Follow the chain"},
+    {"name": "records", "description": "Fetch records from their holder"},
+    {"name": "operations", "description": "Health, readiness, figures"},
+]
+
+JSON_BATCH: Final = models.SubmitRequest.model_json_schema()
+BINARY_BATCH: Final = {
+    "type": "string",
+    "format": "binary",
+    "description": "canonical msgpack array of 1 to 1,000 raw envelopes",
+}
+SEALED: Final = {"type": "string", "format": "binary", "description": "see docs/protocol.md"}
+
+SUBMIT_EXAMPLES: Final = {
+    "one": {"summary": "One transaction", "value": {"transactions": ["ksQGlaDAAMPAkMQA"]}}
+}
+QUERY_EXAMPLES: Final = {
+    "whois": {
+        "summary": "POST /v1/query/registry/whois",
+        "value": {"arguments": {"key": "01" + "5f" * 32}},
+    },
+    "bytes": {
+        "summary": "An argument with bytes",
+        "value": {"arguments": {"pointer": {"digest": {"$bytes": "3q2+7w=="}}}},
+    },
+}
+
+
+def _example(kind: problems.Kind) -> dict[str, Any]:
+    return {
+        "summary": kind.title,
+        "value": {
+            "type": problems.TYPE_PREFIX + kind.code,
+            "title": kind.title,
+            "status": kind.status,
+            "detail": kind.title,
+            "instance": "/v1/status",
+            "code": kind.code,
+        },
+    }
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route for these statuses, with every kind of problem of each."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        kinds = [kind for kind in problems.KINDS if kind.status == status]
+        answers[status] = {
+            "description": "; ".join(kind.title for kind in kinds),
+            "content": {
+                problems.MEDIA_TYPE: {
+                    "schema": {"$ref": _SCHEMAS + "Problem"},
+                    "examples": {kind.code: _example(kind) for kind in kinds},
+                }
+            },
+        }
+    return answers
+
+
+def install(app: FastAPI, *, needs_token: bool) -> None:
+    """Replace the app's OpenAPI document by a complete one."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, needs_token=needs_token)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        tags=TAGS,
+        routes=app.routes,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    _, extra = models_json_schema(
+        [(models.ProblemDetails, "serialization"), (models.StreamedEvent, "serialization")],
+        ref_template=_SCHEMAS + "{model}",
+    )
+    components = document["components"]
+    schemas = components["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = extra["$defs"]["ProblemDetails"]
+    schemas["StreamedEvent"] = extra["$defs"]["StreamedEvent"]
+    everywhere = failures(401, 500) if needs_token else failures(421, 500)
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, answer in everywhere.items():
+                if status != 401 or path.startswith("/v1"):
+                    operation["responses"].setdefault(str(status), answer)
+            if needs_token and path.startswith("/v1"):
+                operation["security"] = [{"token": []}]
+    if needs_token:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    return document

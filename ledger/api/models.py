@@ -1,0 +1,291 @@
+"""The shapes of requests and answers, for OpenAPI.
+
+These models describe; the routes read and write with msgspec, which is strict and cheap. A test
+holds every answer of the routes against the schema made from here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="32 bytes as hex")]
+Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
+Base64 = Annotated[str, Field(json_schema_extra={"format": "byte"})]
+Milliseconds = Annotated[int, Field(description="milliseconds since 1970-01-01 UTC")]
+Height = Annotated[int, Field(ge=0, description="height of a block; 0 is the genesis block")]
+ChainValue = Annotated[
+    Any,
+    Field(
+        description='A contract value. Bytes are {"$bytes": base64}; a map whose only key begins '
+        'with $ is {"$map": {...}}; integers have up to 64 bits.'
+    ),
+]
+
+
+class Model(BaseModel):
+    """Base: no members but those named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details; some kinds carry further members."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: Annotated[str, Field(description="urn:health-ledger:problem:CODE, never changes")]
+    title: str
+    status: int
+    detail: str
+    instance: Annotated[str, Field(description="the path, or the number of this occurrence")]
+    code: Annotated[str, Field(description="the last part of the type")]
+
+
+class SubmitRequest(Model):
+    """Signed transactions, as base64 of their canonical envelopes."""
+
+    transactions: Annotated[list[Base64], Field(min_length=1, max_length=1000)]
+
+
+class EventModel(Model):
+    """Something that a contract announced."""
+
+    contract: str
+    name: str
+    fields: ChainValue
+
+
+class CallOutcome(Model):
+    """``error``: empty, or ``code: explanation``."""
+
+    ok: bool
+    error: str
+    value: ChainValue
+    gas: Annotated[int, Field(ge=0)]
+    events: list[EventModel]
+
+
+class Outcome(Model):
+    """What came out of a final transaction; ``ok``: whether every call took effect."""
+
+    height: Height
+    index: Annotated[int, Field(ge=0, description="place in the block")]
+    ok: bool
+    calls: list[CallOutcome]
+
+
+class SubmissionModel(Model):
+    """One submitted transaction; ``outcome`` is there when it became final while you waited."""
+
+    id: Hash | None
+    accepted: bool
+    code: Annotated[str, Field(description="accepted, known, final, or why it was refused")]
+    detail: str
+    outcome: Outcome | None
+
+
+class Submissions(Model):
+    """One answer for each submitted transaction, in order."""
+
+    transactions: list[SubmissionModel]
+
+
+class CallModel(Model):
+    """One method of one contract with its named arguments."""
+
+    contract: str
+    method: str
+    arguments: ChainValue
+
+
+class TransactionModel(Model):
+    """A final transaction; the signer that comes first is the caller."""
+
+    id: Hash
+    size: Annotated[int, Field(description="bytes of the envelope")]
+    nonce: Hex
+    valid_from: Height
+    valid_until: Height
+    atomic: bool
+    signers: list[Hex]
+    calls: list[CallModel]
+    outcome: Outcome
+
+
+class ReceiptFile(Model):
+    """A receipt: everything needed to verify the transaction and its result offline."""
+
+    format: Literal["health-ledger-receipt-1"]
+    transaction: Hash
+    receipt: Annotated[Base64, Field(description="canonical bytes; see docs/protocol.md")]
+
+
+class HeaderModel(Model):
+    """A block's header and its hash."""
+
+    version: int
+    chain: Hash
+    height: Height
+    view: int
+    parent: Hash
+    proposer: str
+    time: Milliseconds
+    transactions_root: Hash
+    results_root: Hash
+    state_root: Hash
+    log_root: Hash
+    validators: Hash
+    hash: Hash
+
+
+class CommitSignatureModel(Model):
+    """One validator's signature."""
+
+    node: str
+    signature: Hex
+
+
+class CertificateModel(Model):
+    """The commit signatures of a quorum over the header's hash."""
+
+    height: Height
+    view: int
+    block: Hash
+    signatures: list[CommitSignatureModel]
+
+
+class BlockModel(Model):
+    """A block and one page of its transactions; ``size`` is how many it has in all."""
+
+    header: HeaderModel
+    certificate: CertificateModel | None
+    size: int
+    offset: int
+    transactions: list[TransactionModel]
+
+
+class BlockSummary(HeaderModel):
+    """A header in a list."""
+
+    empty: Annotated[bool, Field(description="whether the block has no transactions")]
+
+
+class BlockList(Model):
+    """Headers in ascending order; ``next`` is the height to go on from, null at the end."""
+
+    blocks: list[BlockSummary]
+    head: Height
+    next: Height | None
+
+
+class StateProofFile(Model):
+    """What proves a state entry, or its absence, to somebody with the genesis file."""
+
+    format: Literal["health-ledger-state-1"]
+    key: str
+    statement: Annotated[Base64, Field(description="canonical bytes; see docs/protocol.md")]
+
+
+class StateEntry(Model):
+    """One entry of the state. An absent entry is an answer, not an error: it can be proven."""
+
+    key: str
+    height: Height
+    present: bool
+    value: ChainValue
+    proof: StateProofFile | None
+
+
+class QueryRequest(Model):
+    """Named arguments, written by the rule for contract values."""
+
+    arguments: dict[str, Any] = {}
+
+
+class QueryAnswer(Model):
+    """What a query method returned, on the state after ``height``."""
+
+    value: ChainValue
+    gas: int
+    height: Height
+
+
+class StreamedEvent(Model):
+    """The data of one server-sent event; its ``id`` is the cursor."""
+
+    cursor: Annotated[str, Field(description="height.transaction.event")]
+    height: Height
+    time: Milliseconds
+    transaction: Hash
+    call: int
+    contract: str
+    name: str
+    fields: ChainValue
+
+
+class ValidatorModel(Model):
+    """``missing_since``: when it was last heard of, null while it is there."""
+
+    node: str
+    institution: str
+    voted: list[str]
+    connected: bool
+    missing_since: Milliseconds | None
+
+
+class PeerModel(Model):
+    """Another node; ``height`` is the last that it told of."""
+
+    node: str
+    address: str
+    connected: bool
+    height: Height | None
+    since: Milliseconds | None
+
+
+class ExpiryModel(Model):
+    """The certificate that runs out next."""
+
+    what: str
+    expires: Milliseconds
+
+
+class StatusModel(Model):
+    """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
+
+    node: str
+    institution: str
+    network: str
+    chain: Hash
+    role: Literal["validator", "observer"]
+    height: Height
+    block: Hash
+    block_time: Milliseconds
+    view: int
+    phase: str
+    proposer: str
+    committing: bool
+    reason: str
+    validators: list[ValidatorModel]
+    peers: list[PeerModel]
+    pending_transactions: int
+    pending_bytes: int
+    view_changes: int
+    syncing: bool
+    next_expiry: ExpiryModel | None
+    version: str
+
+
+class Health(Model):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Model):
+    """The node can serve."""
+
+    ready: Literal[True]
+    reason: str

@@ -1,0 +1,51 @@
+"""Asking a holder for records: opaque signed requests in, sealed answers out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ledger.api.documentation import SEALED, failures
+from ledger.api.exchange import MAX_RECORD_REQUEST_BYTES, MSGPACK, media_type, read_body
+from ledger.api.service import NodeService
+
+_REQUEST_BODY = {"requestBody": {"required": True, "content": {MSGPACK: {"schema": SEALED}}}}
+_ANSWER = {
+    200: {"description": "Canonical bytes", "content": {MSGPACK: {"schema": SEALED}}},
+    **failures(400, 403, 413, 415),
+}
+
+
+def router(service: NodeService) -> APIRouter:
+    routes = APIRouter(prefix="/v1/records", tags=["records"])
+
+    @routes.post(
+        "/release",
+        response_class=Response,
+        summary="Fetch a record with a permit",
+        responses=_ANSWER,
+        openapi_extra=_REQUEST_BODY,
+    )
+    async def release(request: Request) -> Response:
+        """Send the signed release request with the receipt of a permit; get the record, sealed to
+        the key that the permit names. Without a permit the answer is 403 and the same whether the
+        record exists or not. The formats are in docs/protocol.md."""
+        media_type(request, MSGPACK)
+        body = await read_body(request, MAX_RECORD_REQUEST_BYTES)
+        return Response(await service.release(body), media_type=MSGPACK)
+
+    @routes.post(
+        "/pointers",
+        response_class=Response,
+        summary="Learn which records of a subject are held here",
+        responses=_ANSWER,
+        openapi_extra=_REQUEST_BODY,
+    )
+    async def pointers(request: Request) -> Response:
+        """Send a signed request for a subject's pointers; get them with their proofs, sealed to the
+        asker. 403 without a standing that the node accepts."""
+        media_type(request, MSGPACK)
+        body = await read_body(request, MAX_RECORD_REQUEST_BYTES)
+        return Response(await service.pointers(body), media_type=MSGPACK)
+
+    return routes

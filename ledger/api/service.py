@@ -1,0 +1,109 @@
+"""Everything that the HTTP layer needs from a node, and nothing more.
+
+The types of the answers live in `ledger.node.answers`, below this layer, so that a node can make
+them without knowing that HTTP exists. Reads are synchronous because they are bounded look-ups in
+the local store; what waits, or may run for long, is asynchronous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from ledger.chain.block import Block, Certificate, Header
+from ledger.chain.receipt import Handover, Receipt
+from ledger.chain.result import CallResult, Result
+from ledger.chain.statetree import StateProof
+from ledger.node.answers import (
+    Cursor,
+    Expiry,
+    LedgerEvent,
+    NotPermitted,
+    PeerStatus,
+    Status,
+    Submission,
+    ValidatorStatus,
+)
+
+__all__ = [
+    "Cursor",
+    "Expiry",
+    "LedgerEvent",
+    "NodeService",
+    "NotPermitted",
+    "PeerStatus",
+    "Status",
+    "Submission",
+    "ValidatorStatus",
+]
+
+
+class NodeService(Protocol):
+    """One running node as its API sees it."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def institution(self) -> str: ...
+    @property
+    def network(self) -> str: ...
+    @property
+    def chain(self) -> bytes: ...
+    @property
+    def metrics(self) -> CollectorRegistry: ...
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
+        """Check raw envelopes and queue the good ones; one answer each, in order. Never raises
+        for what is in them."""
+
+    async def wait(self, tx_id: bytes, timeout_s: float) -> None:
+        """Return when the transaction is final, or when the time is up."""
+
+    def pending(self, tx_id: bytes) -> bool:
+        """Whether the transaction waits here to be ordered."""
+
+    def receipt(self, tx_id: bytes) -> Receipt | None: ...
+
+    def outcome(self, tx_id: bytes) -> tuple[int, int, Result] | None:
+        """Height, place in the block and result of a final transaction."""
+
+    def head(self) -> Header: ...
+    def header(self, height: int) -> Header | None: ...
+    def block(self, height: int) -> Block | None: ...
+    def certificate(self, height: int) -> Certificate | None: ...
+    def results(self, height: int) -> tuple[bytes, ...] | None: ...
+
+    def state(self, key: bytes, height: int | None = None) -> bytes | None:
+        """The canonical bytes of a value now, or after the block of an earlier height."""
+
+    def state_proof(
+        self, key: bytes, height: int
+    ) -> tuple[Header, Certificate | None, StateProof, bytes | None]:
+        """The value after the block at ``height`` with what proves it; no certificate at 0."""
+
+    def handovers(self, height: int) -> tuple[Handover, ...]:
+        """The changes of the validator set that lead from genesis to the set of ``height``."""
+
+    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
+        """Run a read-only method on the newest state."""
+
+    def status(self) -> Status: ...
+
+    def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
+        """All events behind ``after`` in order, then new ones as blocks become final; endless."""
+
+    async def release(self, request: bytes) -> bytes:
+        """A sealed record for a permitted requester.
+
+        Raises:
+            NotPermitted: not permitted, or no such record.
+            Malformed: the request can't be read.
+        """
+
+    async def pointers(self, request: bytes) -> bytes:
+        """The pointers of a subject's records held here; raises as `release` does."""
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether the node can serve now, and why not."""

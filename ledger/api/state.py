@@ -1,0 +1,132 @@
+"""Reading what the contracts remember: entries with proofs, and their query methods."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from ledger.api import models, problems
+from ledger.api.documentation import QUERY_EXAMPLES, failures
+from ledger.api.exchange import (
+    JSON,
+    MAX_HEIGHT,
+    MAX_QUERY_BYTES,
+    NAME,
+    media_type,
+    parse_json,
+    read_body,
+    reply,
+    state_key,
+)
+from ledger.api.problems import Problem
+from ledger.api.service import NodeService
+from ledger.chain import limits
+from ledger.chain.codec import decode_value
+from ledger.chain.statement import Statement, statement_file
+from ledger.chain.values import from_json, to_json
+
+_NOT_THERE = ("unknown_contract", "unknown_method")
+
+
+class _Question(msgspec.Struct, forbid_unknown_fields=True):
+    arguments: dict[str, Any] = {}
+
+
+_questions = msgspec.json.Decoder(_Question)
+
+ContractName = Annotated[str, Path(pattern=NAME, description="name of a contract")]
+
+
+def router(service: NodeService) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["state"])
+
+    @routes.get(
+        "/state/{contract}/{key:path}",
+        response_model=models.StateEntry,
+        summary="Read one entry of a contract's state",
+        responses=failures(404, 422),
+    )
+    async def entry(
+        contract: ContractName,
+        key: Annotated[
+            str,
+            Path(
+                max_length=limits.MAX_STATE_KEY_BYTES,
+                description="`NAME`, or `MAP/KEY`",
+                examples=["people/n-yaf-1"],
+            ),
+        ],
+        height: Annotated[
+            int | None,
+            Query(ge=0, le=MAX_HEIGHT, description="as it was after the block of that height"),
+        ] = None,
+        proof: Annotated[
+            bool, Query(description="add what proves it to a holder of the genesis file")
+        ] = False,
+    ) -> Response:
+        """The value now or at an earlier height. That an entry is absent is an answer, not an
+        error: `present` is false, and with `proof` the absence is proven."""
+        name = state_key(contract, key)
+        head = service.head().height
+        at = head if height is None else height
+        if at > head:
+            raise Problem(problems.UNKNOWN_BLOCK, head=head)
+        evidence = None
+        if proof:
+            header, certificate, path, raw = service.state_proof(name, at)
+            handovers = service.handovers(at)
+            evidence = statement_file(Statement(name, raw, header, certificate, path, handovers))
+        else:
+            raw = service.state(name, at)
+        value = None if raw is None else decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
+        return reply(
+            {
+                "key": name.decode(),
+                "height": at,
+                "present": raw is not None,
+                "value": to_json(value),
+                "proof": evidence,
+            }
+        )
+
+    @routes.post(
+        "/query/{contract}/{method}",
+        response_model=models.QueryAnswer,
+        summary="Ask a contract",
+        responses=failures(400, 404, 413, 415, 422),
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    JSON: {
+                        "schema": models.QueryRequest.model_json_schema(),
+                        "examples": QUERY_EXAMPLES,
+                    }
+                },
+            }
+        },
+    )
+    async def query(
+        request: Request,
+        contract: ContractName,
+        method: Annotated[str, Path(pattern=NAME, description="one of its query methods")],
+    ) -> Response:
+        """Run a query method on the newest state. Nothing is recorded and nothing is proven: the
+        answer is this node's word. A contract's refusal is a problem with the member `error`."""
+        media_type(request, JSON)
+        body = await read_body(request, MAX_QUERY_BYTES)
+        arguments = {
+            name: from_json(value) for name, value in parse_json(body, _questions).arguments.items()
+        }
+        height = service.head().height
+        result = await service.query(contract, method, arguments)
+        if not result.ok:
+            code = result.error.partition(":")[0]
+            kind = problems.UNKNOWN_METHOD if code in _NOT_THERE else problems.QUERY_FAILED
+            raise Problem(kind, result.error, error=code, gas=result.gas)
+        return reply({"value": to_json(result.value), "gas": result.gas, "height": height})
+
+    return routes

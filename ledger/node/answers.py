@@ -1,0 +1,135 @@
+"""What a node answers to the people and systems that talk to it.
+
+Plain immutable values, ready to be written as JSON. The HTTP layer knows them, and so does the node
+that fills them in; neither knows how the other works. Times are milliseconds since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ledger.chain.codec import Malformed
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the answers; fields are named in the JSON as they are here."""
+
+
+class NotPermitted(Exception):
+    """The asker may not have what was asked for, or it does not exist: never say which."""
+
+
+class Submission(Answer):
+    """What a node thinks of one submitted transaction before it is ordered.
+
+    ``id``: hex, or None where the bytes could not be read. ``code``: ``accepted``, ``known`` (it is
+    waiting already) or ``final`` (it is in the chain already) where accepted; otherwise the reason
+    for the refusal, for example ``malformed``, ``wrong_chain``, ``expired``, ``bad_signature`` or
+    ``busy``. ``detail``: the same for a person.
+    """
+
+    id: str | None
+    accepted: bool
+    code: str
+    detail: str = ""
+
+
+_CURSOR = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
+
+
+class Cursor(NamedTuple):
+    """The place of an event in the chain; events are delivered in this order.
+
+    ``event`` counts over all calls of the transaction.
+    """
+
+    height: int
+    transaction: int
+    event: int
+
+    def __str__(self) -> str:
+        return f"{self.height}.{self.transaction}.{self.event}"
+
+
+def parse_cursor(text: str) -> Cursor:
+    """Read ``height.transaction.event``; raises `Malformed`."""
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise Malformed("a cursor is height.transaction.event, three whole numbers")
+    return Cursor(*map(int, match.groups()))
+
+
+class LedgerEvent(Answer):
+    """One event of a final block. ``transaction``: hex id; ``call``: its place in it."""
+
+    cursor: Cursor
+    time: int
+    transaction: str
+    call: int
+    contract: str
+    name: str
+    fields: dict[str, Any]
+
+
+class ValidatorStatus(Answer):
+    """One validator as this node sees it at the height that is being decided.
+
+    ``voted``: the phases it has voted in, in this view (``pre-prepare``, ``prepare``, ``commit``,
+    ``view-change``). ``missing_since``: when it was last heard of, None while it is there.
+    """
+
+    node: str
+    institution: str
+    voted: tuple[str, ...] = ()
+    connected: bool = False
+    missing_since: int | None = None
+
+
+class PeerStatus(Answer):
+    """One other node. ``height``: the last that it told us of."""
+
+    node: str
+    address: str
+    connected: bool
+    height: int | None = None
+    since: int | None = None
+
+
+class Expiry(Answer):
+    """The certificate that runs out next. ``what`` names it for a person."""
+
+    what: str
+    expires: int
+
+
+class Status(Answer):
+    """How a node is, and why nothing is being committed if nothing is.
+
+    ``role``: ``validator`` or ``observer``. ``height``: newest final block; view, phase and
+    proposer are those of the next one. ``reason``: one sentence, never empty.
+    """
+
+    node: str
+    institution: str
+    network: str
+    chain: str
+    role: str
+    height: int
+    block: str
+    block_time: int
+    view: int
+    phase: str
+    proposer: str
+    committing: bool
+    reason: str
+    validators: tuple[ValidatorStatus, ...] = ()
+    peers: tuple[PeerStatus, ...] = ()
+    pending_transactions: int = 0
+    pending_bytes: int = 0
+    view_changes: int = 0
+    syncing: bool = False
+    next_expiry: Expiry | None = None
+    version: str = ""
