@@ -37,7 +37,7 @@ def test_another_key_or_another_purpose_does_not_open_it(plaintext, info, other)
 @settings(max_examples=60)
 def test_one_changed_bit_anywhere_does_not_open(plaintext, data):
     sealed = bytearray(seal(KEY.public, plaintext, b"purpose"))
-    # The top bit of an X25519 coordinate is ignored by RFC 7748; HPKE still binds it in its context.
+    # RFC 7748 ignores the top bit of a coordinate, but HPKE binds all of it in its context.
     place = data.draw(st.integers(0, len(sealed) - 1))
     sealed[place] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(SealError):
