@@ -1,0 +1,307 @@
+"""Access: who may see which record, for what, decided and written down before anything is shown.
+
+A request is answered at once and the answer stays on the chain with its reasons, whether it is yes
+or no. A rule that denies prevails; what no rule permits is denied; what is not understood is
+denied. A permit is for one person, one record and one purpose, and ends after a short time; a
+consent that is withdrawn later does not make it unlawful, and the short time keeps that small.
+
+In an emergency a physician may break the glass: the patient's own denials do not stop it, the
+patient is told, and an auditor of the commission judges it by a deadline. Who has a judgement
+overdue, or was found to have abused it, cannot do it again.
+"""
+
+from ledger.contracts.prelude import Map, Value, call, call_index, emit, export, init, now, query, require, signers, transaction
+
+# HL7 v3-PurposeOfUse: each purpose with the head of its branch.
+BRANCH = {
+    "TREAT": "TREAT", "CLINTRL": "TREAT", "COC": "TREAT", "POPHLTH": "TREAT", "ETREAT": "TREAT",
+    "BTG": "TREAT", "ERTREAT": "TREAT",
+    "HPAYMT": "HPAYMT", "CLMATTCH": "HPAYMT", "COVAUTH": "HPAYMT", "COVERAGE": "HPAYMT",
+    "REMITADV": "HPAYMT", "ELIGDTRM": "HPAYMT", "ELIGVER": "HPAYMT", "ENROLLM": "HPAYMT", "MILDCRG": "HPAYMT",
+    "HOPERAT": "HOPERAT", "CAREMGT": "HOPERAT", "DONAT": "HOPERAT", "FRAUD": "HOPERAT", "GOV": "HOPERAT",
+    "HACCRED": "HOPERAT", "HCOMPL": "HOPERAT", "HDECD": "HOPERAT", "HDIRECT": "HOPERAT", "HDM": "HOPERAT",
+    "HLEGAL": "HOPERAT", "HOUTCOMS": "HOPERAT", "HPRGRP": "HOPERAT", "HQUALIMP": "HOPERAT",
+    "HSYSADMIN": "HOPERAT", "LABELING": "HOPERAT", "METAMGT": "HOPERAT", "MEMADMIN": "HOPERAT",
+    "MILCDM": "HOPERAT", "PATADMIN": "HOPERAT", "PATSFTY": "HOPERAT", "PERFMSR": "HOPERAT",
+    "RECORDMGT": "HOPERAT", "SYSDEV": "HOPERAT", "HTEST": "HOPERAT", "TRAIN": "HOPERAT",
+    "HRESCH": "HRESCH", "BIORCH": "HRESCH", "CLINTRCH": "HRESCH", "CLINTRCHNPC": "HRESCH",
+    "CLINTRCHPC": "HRESCH", "PRECLINTRCH": "HRESCH", "DSRCH": "HRESCH", "POARCH": "HRESCH", "TRANSRCH": "HRESCH",
+    "PATRQT": "PATRQT", "FAMRQT": "PATRQT", "PWATRNY": "PATRQT", "SUPNWK": "PATRQT",
+    "PUBHLTH": "PUBHLTH", "DISASTER": "PUBHLTH", "THREAT": "PUBHLTH",
+    "HMARKT": "HMARKT",
+}
+
+# Who may act for a purpose at all. Marketing is for nobody.
+SUITED = {
+    "TREAT": ["physician", "nurse", "emergency-physician"],
+    "HPAYMT": ["insurer"],
+    "HOPERAT": ["auditor", "records-officer", "registrar", "physician", "nurse"],
+    "HRESCH": ["researcher"],
+    "PATRQT": ["patient"],
+    "PUBHLTH": ["auditor", "physician", "nurse"],
+    "HMARKT": [],
+}
+BREAK_GLASS_ROLES = ["emergency-physician", "physician"]
+EMERGENCIES = ["unconscious", "life-threat", "severe-trauma", "childbirth", "disaster", "other"]
+
+# What a permit binds the recipient to, in HL7 v3-ActCode: account of disclosures (AOD), no
+# redisclosure without consent (NORDSCLCD), delete after use (DELAU), de-identify (DEID), do not
+# relink (NORELINK), as little as needed (MINEC).
+DUTIES_BY_LEVEL = {"N": ["AOD"], "R": ["AOD", "NORDSCLCD"], "V": ["AOD", "NORDSCLCD", "DELAU"]}
+DUTIES_BY_BRANCH = {
+    "TREAT": [], "HPAYMT": ["MINEC"], "HOPERAT": ["MINEC"], "HRESCH": ["DEID", "NORELINK"],
+    "PATRQT": [], "PUBHLTH": ["MINEC"], "HMARKT": [],
+}
+
+HOUR = 3600000
+BAR_HOURS = 720
+MAX_OPEN_REVIEWS = 32
+KEY_BYTES = 32
+HASH_BYTES = 32
+
+settings = Value("settings")
+decisions = Map("decisions")
+open_reviews = Map("open_reviews")
+reviews = Map("reviews")
+barred = Map("barred")
+
+
+@init
+def found(policies: list, permit_hours: int, review_hours: int) -> None:
+    """Fix which contracts are asked, how long a permit lasts and when a review is due."""
+    require(0 < permit_hours and permit_hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
+    require(0 < review_hours and review_hours <= 720, "bad_hours", "a review is due in 1 to 720 hours")
+    settings.set({"policies": policies, "permit": permit_hours * HOUR, "review": review_hours * HOUR})
+
+
+# --- Asking ------------------------------------------------------------------------------------
+
+
+@export
+def request(pointer: dict, proof: dict, purpose: str, institution: str, reply_key: bytes) -> dict:
+    """Ask for one record, for one purpose, acting for one institution; returns the decision.
+
+    Patients and their relatives act for no institution and leave it empty. `reply_key` is the
+    X25519 key to which the holder encrypts the record.
+    """
+    require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
+    who = requester(institution)
+    record = call("records", "find", pointer=pointer, proof=proof)
+    verdict = judged(pointer, record, purpose, institution, who)
+    return written(pointer, record, purpose, institution, reply_key, who, verdict)
+
+
+@export
+def break_glass(pointer: dict, proof: dict, institution: str, reply_key: bytes, reason: str, note: bytes) -> dict:
+    """Ask for one record in an emergency, for a coded reason; returns the decision.
+
+    `note` is a commitment to the physician's own words, which the institution keeps for the review.
+    """
+    require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
+    require(reason in EMERGENCIES, "unknown_reason", "not a code of the list of emergencies")
+    require(len(note) == HASH_BYTES, "note_missing", "a commitment to the reason in words is needed")
+    who = requester(institution)
+    record = call("records", "find", pointer=pointer, proof=proof)
+    open = open_reviews.get(who["id"], [])
+    verdict = emergency(record, who, open)
+    decision = written(pointer, record, "BTG", institution, reply_key, who, verdict)
+    if decision["outcome"] == "permit":
+        due = now() + settings.get()["review"]
+        open.append({"request": decision["id"], "due": due})
+        open_reviews[who["id"]] = open
+        reviews[decision["id"]] = {
+            "person": who["id"], "reason": reason, "note": note, "due": due, "status": "open",
+        }
+        emit("glass_broken", request=decision["id"], subject=decision["subject"], institution=institution, due=due)
+    return decision
+
+
+def requester(institution: str) -> dict:
+    """The signer and the roles in which the signer asks."""
+    if institution == "":
+        return call("registry", "patient", key=signers()[0])
+    return call("registry", "acting", key=signers()[0], institution=institution, roles=[])
+
+
+# --- Deciding ----------------------------------------------------------------------------------
+
+
+def judged(pointer: dict, record: dict, purpose: str, institution: str, who: dict) -> dict:
+    """The decision on an ordinary request, with everybody who was asked."""
+    if record["status"] != "anchored":
+        return ruling("deny", "records", record["status"], [])
+    if purpose not in BRANCH:
+        return ruling("deny", "access", "purpose-unknown", [])
+    if purpose == "BTG":
+        return ruling("deny", "access", "emergency-needs-break-glass", [])
+    if who["id"] == pointer["subject"] and BRANCH[purpose] == "PATRQT":
+        return ruling("permit", "access", "own-record", [])
+    if not overlap(who["roles"], SUITED[BRANCH[purpose]]):
+        return ruling("deny", "access", "role-not-suited", [])
+    return combined({
+        "subject": pointer["subject"], "requester": who["id"], "roles": who["roles"],
+        "institution": institution, "purpose": purpose, "holder": pointer["holder"],
+        "record": record["name"].hex(), "kind": pointer["kind"],
+        "confidentiality": pointer["confidentiality"],
+        "data_start": pointer["start"], "data_end": pointer["end"],
+    })
+
+
+def combined(facts: dict) -> dict:
+    """Ask every sharing contract in turn. One denial decides; without a permit it is denied."""
+    path = []
+    permit = ""
+    for policy in settings.get()["policies"]:
+        answer = call(policy, "decide", request=facts)
+        path.append({"contract": policy, "effect": answer["effect"], "rule": answer["rule"], "consent": answer["consent"]})
+        if answer["effect"] == "permit":
+            if permit == "":
+                permit = f"{policy}:{answer['rule']}"
+        elif answer["effect"] != "none":
+            return {"outcome": "deny", "rule": f"{policy}:{answer['rule']}", "path": path}
+    if permit != "":
+        return {"outcome": "permit", "rule": permit, "path": path}
+    return ruling("deny", "access", "nothing-permits", path)
+
+
+def emergency(record: dict, who: dict, open: list) -> dict:
+    """The decision on a break-glass request; consents are not asked."""
+    if record["status"] != "anchored":
+        return ruling("deny", "records", record["status"], [])
+    if not overlap(who["roles"], BREAK_GLASS_ROLES):
+        return ruling("deny", "access", "role-not-suited", [])
+    if now() < barred.get(who["id"], 0):
+        return ruling("deny", "access", "barred-after-abuse", [])
+    if len(open) >= MAX_OPEN_REVIEWS:
+        return ruling("deny", "access", "too-many-open-reviews", [])
+    for review in open:
+        if review["due"] <= now():
+            return ruling("deny", "access", "review-overdue", [])
+    return ruling("permit", "access", "break-glass", [])
+
+
+def ruling(outcome: str, contract: str, rule: str, path: list) -> dict:
+    step = {"contract": contract, "effect": outcome, "rule": rule, "consent": ""}
+    return {"outcome": outcome, "rule": f"{contract}:{rule}", "path": path + [step]}
+
+
+def written(pointer: dict, record: dict, purpose: str, institution: str, reply_key: bytes, who: dict, verdict: dict) -> dict:
+    """Put a decision on the chain and tell the patient."""
+    permitted = verdict["outcome"] == "permit"
+    decision = {
+        "id": f"{transaction()}-{call_index()}",
+        "outcome": verdict["outcome"],
+        "rule": verdict["rule"],
+        "path": verdict["path"],
+        "requester": who["id"],
+        "institution": institution,
+        "subject": pointer["subject"],
+        "record": record["name"],
+        "holder": pointer["holder"],
+        "kind": pointer["kind"],
+        "digest": pointer["digest"],
+        "purpose": purpose,
+        "reply_key": reply_key,
+        "obligations": duties(pointer["confidentiality"], purpose) if permitted else [],
+        "time": now(),
+        "expires": now() + settings.get()["permit"] if permitted else 0,
+        "released": None,
+        "received": None,
+    }
+    decisions[decision["id"]] = decision
+    emit("decided", request=decision["id"], subject=decision["subject"], outcome=decision["outcome"])
+    return decision
+
+
+def duties(confidentiality: str, purpose: str) -> list:
+    return DUTIES_BY_LEVEL[confidentiality] + DUTIES_BY_BRANCH[BRANCH[purpose]]
+
+
+def overlap(some: list, others: list) -> bool:
+    for item in some:
+        if item in others:
+            return True
+    return False
+
+
+# --- Handing over ------------------------------------------------------------------------------
+
+
+@export
+def release(request: str, digest: bytes) -> None:
+    """The holder's records officer writes down that the record was handed over."""
+    decision = known(request)
+    call("registry", "acting", key=signers()[0], institution=decision["holder"], roles=["records-officer"])
+    require(decision["outcome"] == "permit", "not_permitted", "the request was denied")
+    require(decision["released"] is None, "already_released", "the release was written down before")
+    decision["released"] = {"time": now(), "digest": digest, "matches": digest == decision["digest"]}
+    decisions[request] = decision
+    emit("released", request=request, subject=decision["subject"])
+
+
+@export
+def receipt(request: str, digest: bytes, matches: bool) -> None:
+    """The requester writes down what arrived, and whether it is what the pointer promised."""
+    decision = known(request)
+    person = call("registry", "whois", key=signers()[0])
+    require(person is not None and person["id"] == decision["requester"], "not_the_requester", "another person asked")
+    require(decision["outcome"] == "permit", "not_permitted", "the request was denied")
+    require(decision["received"] is None, "already_received", "the receipt was written down before")
+    require(matches == (digest == decision["digest"]), "contradiction", "the digest says the opposite")
+    decision["received"] = {"time": now(), "digest": digest, "matches": matches}
+    decisions[request] = decision
+    emit("received", request=request, subject=decision["subject"], matches=matches)
+
+
+# --- Review of emergencies ---------------------------------------------------------------------
+
+
+@export
+def review(request: str, upheld: bool, note: bytes) -> None:
+    """An auditor of the commission judges a break-glass: upheld, or abuse, which bars the person.
+
+    `note` is a commitment to the auditor's reasons in words, which the commission keeps.
+    """
+    require(len(note) == HASH_BYTES, "note_missing", "a commitment to the reasons in words is needed")
+    case = reviews.get(request)
+    require(case is not None, "unknown_request", "no break-glass has that id")
+    require(case["status"] == "open", "already_reviewed", "the case was judged before")
+    auditor = call("registry", "holding", key=signers()[0], role="auditor")
+    require(len(auditor["institutions"]) > 0, "role_missing", "the signer is not an auditor")
+    require(auditor["id"] != case["person"], "own_case", "nobody judges an own case")
+    case["status"] = "upheld" if upheld else "abuse"
+    case["by"] = auditor["id"]
+    case["time"] = now()
+    case["finding"] = note
+    reviews[request] = case
+    person = case["person"]
+    open_reviews[person] = [other for other in open_reviews.get(person, []) if other["request"] != request]
+    if not upheld:
+        barred[person] = now() + BAR_HOURS * HOUR
+    emit("reviewed", request=request, subject=known(request)["subject"], upheld=upheld)
+
+
+def known(request: str) -> dict:
+    require(request in decisions, "unknown_request", "there is no decision of that id")
+    return decisions[request]
+
+
+# --- Questions ---------------------------------------------------------------------------------
+
+
+@query
+def decision(id: str) -> dict | None:
+    """A decision, with its release and receipt once they are written down, or nothing."""
+    return decisions.get(id)
+
+
+@query
+def break_glass_review(request: str) -> dict | None:
+    """The review of a break-glass, or nothing."""
+    return reviews.get(request)
+
+
+@query
+def reviews_due(person: str) -> list:
+    """The open reviews of a person with their deadlines."""
+    return open_reviews.get(person, [])

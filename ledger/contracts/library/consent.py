@@ -1,0 +1,288 @@
+"""Consent: what a patient permits and denies.
+
+A consent is a list of rules in the sense of FHIR R4 Consent. What is not permitted is denied; a
+rule that denies prevails over every rule that permits; what is unclear is refused when it is
+given. A withdrawal holds from the next block on and does not reach back.
+
+An absent or empty part of a rule means "any", with three exceptions that keep a patient from
+giving more than she sees: a permit must name its purposes; emergency purposes (ETREAT, BTG,
+ERTREAT) must be named one by one, nothing wider covers them; and a permit that names no
+confidentiality covers normal records (N) only.
+"""
+
+from ledger.contracts.prelude import Map, call, emit, export, height, init, now, query, require
+
+ROLES = [
+    "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
+    "records-officer", "node", "insurer", "researcher",
+]
+CLASSES = [
+    "laboratory", "imaging", "ecg", "pathology", "note", "prescription", "referral",
+    "immunization", "procedure", "condition", "encounter", "careplan", "claim", "other",
+]
+# HL7 v3-Confidentiality, as far as it stands on the chain, least to most confidential.
+RANK = {"N": 1, "R": 2, "V": 3}
+
+# HL7 v3-PurposeOfUse: each purpose with the wider ones whose rules cover it.
+PURPOSES = {
+    "TREAT": ["TREAT"], "CLINTRL": ["CLINTRL", "TREAT"], "COC": ["COC", "TREAT"], "POPHLTH": ["POPHLTH", "TREAT"],
+    "ETREAT": ["ETREAT"], "BTG": ["BTG"], "ERTREAT": ["ERTREAT"],
+    "HPAYMT": ["HPAYMT"], "CLMATTCH": ["CLMATTCH", "HPAYMT"], "COVAUTH": ["COVAUTH", "HPAYMT"],
+    "COVERAGE": ["COVERAGE", "HPAYMT"], "REMITADV": ["REMITADV", "HPAYMT"],
+    "ELIGDTRM": ["ELIGDTRM", "COVERAGE", "HPAYMT"], "ELIGVER": ["ELIGVER", "COVERAGE", "HPAYMT"],
+    "ENROLLM": ["ENROLLM", "COVERAGE", "HPAYMT"], "MILDCRG": ["MILDCRG", "COVERAGE", "HPAYMT"],
+    "HOPERAT": ["HOPERAT"], "CAREMGT": ["CAREMGT", "HOPERAT"], "DONAT": ["DONAT", "HOPERAT"],
+    "FRAUD": ["FRAUD", "HOPERAT"], "GOV": ["GOV", "HOPERAT"], "HACCRED": ["HACCRED", "HOPERAT"],
+    "HCOMPL": ["HCOMPL", "HOPERAT"], "HDECD": ["HDECD", "HOPERAT"], "HDIRECT": ["HDIRECT", "HOPERAT"],
+    "HDM": ["HDM", "HOPERAT"], "HLEGAL": ["HLEGAL", "HOPERAT"], "HOUTCOMS": ["HOUTCOMS", "HOPERAT"],
+    "HPRGRP": ["HPRGRP", "HOPERAT"], "HQUALIMP": ["HQUALIMP", "HOPERAT"],
+    "HSYSADMIN": ["HSYSADMIN", "HOPERAT"], "LABELING": ["LABELING", "HSYSADMIN", "HOPERAT"],
+    "METAMGT": ["METAMGT", "HSYSADMIN", "HOPERAT"], "MEMADMIN": ["MEMADMIN", "HOPERAT"],
+    "MILCDM": ["MILCDM", "HOPERAT"], "PATADMIN": ["PATADMIN", "HOPERAT"], "PATSFTY": ["PATSFTY", "HOPERAT"],
+    "PERFMSR": ["PERFMSR", "HOPERAT"], "RECORDMGT": ["RECORDMGT", "HOPERAT"],
+    "SYSDEV": ["SYSDEV", "HOPERAT"], "HTEST": ["HTEST", "SYSDEV", "HOPERAT"], "TRAIN": ["TRAIN", "HOPERAT"],
+    "HRESCH": ["HRESCH"], "BIORCH": ["BIORCH", "HRESCH"], "CLINTRCH": ["CLINTRCH", "HRESCH"],
+    "CLINTRCHNPC": ["CLINTRCHNPC", "CLINTRCH", "HRESCH"], "CLINTRCHPC": ["CLINTRCHPC", "CLINTRCH", "HRESCH"],
+    "PRECLINTRCH": ["PRECLINTRCH", "CLINTRCH", "HRESCH"], "DSRCH": ["DSRCH", "HRESCH"],
+    "POARCH": ["POARCH", "HRESCH"], "TRANSRCH": ["TRANSRCH", "HRESCH"],
+    "PATRQT": ["PATRQT"], "FAMRQT": ["FAMRQT", "PATRQT"], "PWATRNY": ["PWATRNY", "PATRQT"],
+    "SUPNWK": ["SUPNWK", "PATRQT"],
+    "PUBHLTH": ["PUBHLTH"], "DISASTER": ["DISASTER", "PUBHLTH"], "THREAT": ["THREAT", "PUBHLTH"],
+    "HMARKT": ["HMARKT"],
+}
+
+LISTS = ["institutions", "roles", "persons", "kinds", "purposes", "holders", "records"]
+TIMES = ["start", "end", "data_start", "data_end"]
+PARTS = LISTS + TIMES + ["effect", "confidentiality"]
+
+MAX_ID = 64
+MAX_ITEMS = 64
+MAX_RULES = 64
+MAX_CONSENTS = 64
+MAX_RULES_IN_FORCE = 256
+HASH_BYTES = 32
+HEX_NAME = 64
+HEX_DIGITS = "0123456789abcdef"
+
+consents = Map("consents")
+in_force = Map("subjects")
+
+
+@init
+def found() -> None:
+    """Nothing to prepare."""
+
+
+# --- What patients declare ---------------------------------------------------------------------
+
+
+@export
+def grant(id: str, subject: str, scope: dict, form: bytes = b"") -> None:
+    """The patient permits what the scope says."""
+    declare(id, subject, [rule_from(scope, "permit")], b"", form)
+
+
+@export
+def deny(id: str, subject: str, scope: dict, form: bytes = b"") -> None:
+    """The patient denies what the scope says."""
+    declare(id, subject, [rule_from(scope, "deny")], b"", form)
+
+
+@export
+def adopt(id: str, subject: str, rules: list, source: bytes, form: bytes = b"") -> None:
+    """The patient declares several rules at once, from a document whose hash is `source`."""
+    require(len(source) == HASH_BYTES, "bad_hash", "the document's hash has 32 bytes")
+    require(1 <= len(rules) and len(rules) <= MAX_RULES, "bad_rules", "a consent has 1 to 64 rules")
+    declare(id, subject, [rule_from(rule, rule["effect"]) for rule in rules], source, form)
+
+
+@export
+def withdraw(id: str, form: bytes = b"") -> None:
+    """The patient takes a consent back, from the next block on."""
+    require(id in consents, "unknown_consent", "there is no consent of that id")
+    consent = consents[id]
+    require(consent["status"] == "active", "already_withdrawn", "the consent was withdrawn before")
+    consent["withdrawn_by"] = call("registry", "given_by", subject=consent["subject"], form=form)
+    consent["withdrawn"] = {"height": height(), "time": now(), "form": form}
+    consent["status"] = "withdrawn"
+    remaining = []
+    for entry in in_force[consent["subject"]]:
+        if entry["consent"] == id:
+            consent["rules"] = entry["rules"]
+        else:
+            remaining.append(entry)
+    in_force[consent["subject"]] = remaining
+    consents[id] = consent
+    emit("withdrawn", consent=id, subject=consent["subject"])
+
+
+def declare(id: str, subject: str, rules: list, source: bytes, form: bytes) -> None:
+    """Put rules in force. While they are, they are kept once, in the list of their subject."""
+    require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(id not in consents, "consent_exists", "the id is taken")
+    given_by = call("registry", "given_by", subject=subject, form=form)
+    entries = in_force.get(subject, [])
+    require(len(entries) < MAX_CONSENTS, "too_many_consents", "withdraw one first")
+    count = sum([len(entry["rules"]) for entry in entries]) + len(rules)
+    require(count <= MAX_RULES_IN_FORCE, "too_many_rules", "withdraw a consent first")
+    entries.append({"consent": id, "version": height(), "rules": rules})
+    in_force[subject] = entries
+    consents[id] = {
+        "subject": subject, "status": "active", "given_by": given_by, "form": form, "source": source,
+        "height": height(), "time": now(),
+    }
+    emit("declared", consent=id, subject=subject)
+
+
+# --- From a scope to a rule --------------------------------------------------------------------
+
+
+def rule_from(scope: dict, effect: str) -> dict:
+    """A rule with only the parts that limit it. Refuses whatever it cannot understand."""
+    require(effect in ["permit", "deny"], "unknown_effect", "a rule permits or denies")
+    require(scope.get("effect", effect) == effect, "contradiction", "the scope says the opposite")
+    for part in scope:
+        require(part in PARTS, "unknown_part", "the scope has a part that no rule has")
+    rule = {"effect": effect}
+    for part in LISTS:
+        items = scope.get(part, [])
+        if len(items) > 0:
+            check_items(part, items)
+            rule[part] = items
+    for part in TIMES:
+        time = scope.get(part, 0)
+        require(time >= 0, "bad_time", "times are milliseconds since 1970")
+        if time > 0:
+            rule[part] = time
+    require(in_order(rule, "start", "end"), "bad_time", "the consent ends before it starts")
+    require(in_order(rule, "data_start", "data_end"), "bad_time", "the data period ends before it starts")
+    require(effect == "deny" or "purposes" in rule, "purpose_missing", "a permit names its purposes")
+    level = scope.get("confidentiality", "")
+    require(level == "" or level in RANK, "unknown_confidentiality", "N, R or V")
+    if level != "":
+        rule["confidentiality"] = level
+    elif effect == "permit":
+        rule["confidentiality"] = "N"
+    return rule
+
+
+def in_order(rule: dict, first: str, second: str) -> bool:
+    return second not in rule or rule.get(first, 0) < rule[second]
+
+
+def check_items(part: str, items: list) -> None:
+    # A text would also have items, and `in` would then find parts of words.
+    require(list(items) == items, "bad_scope", "a list is needed")
+    require(len(items) <= MAX_ITEMS, "scope_too_long", "at most 64 items")
+    for item in items:
+        if part == "institutions" or part == "holders":
+            # A misspelt institution would make a denial void without anybody noticing.
+            require(call("governance", "institution", id=item) is not None, "unknown_institution")
+        elif part == "persons":
+            require(call("registry", "is_known", id=item), "unknown_person")
+        elif part == "roles":
+            require(item in ROLES, "unknown_role", "not a code of the list of roles")
+        elif part == "kinds":
+            require(item in CLASSES, "unknown_class", "not a class of records")
+        elif part == "purposes":
+            require(item in PURPOSES, "unknown_purpose", "not a code of v3-PurposeOfUse")
+        else:
+            require(len(item) == HEX_NAME, "bad_record_name", "a record's name is 64 hex digits")
+            require(all([digit in HEX_DIGITS for digit in item]), "bad_record_name")
+
+
+# --- Deciding ----------------------------------------------------------------------------------
+
+
+@query
+def decide(request: dict) -> dict:
+    """What the patient's consents in force say to a request: permit, deny, or none.
+
+    The request names subject, requester, roles, institution, purpose, holder, record (hex),
+    kind, confidentiality, data_start and data_end. One rule that denies decides.
+    """
+    purposes = PURPOSES.get(request["purpose"])
+    if purposes is None or request["confidentiality"] not in RANK:
+        return {"effect": "deny", "rule": "not-understood", "consent": "", "version": 0}
+    answer = {"effect": "none", "rule": "no-consent-applies", "consent": "", "version": 0}
+    for entry in in_force.get(request["subject"], []):
+        for rule in entry["rules"]:
+            if rule["effect"] == "deny":
+                if names(rule, request, purposes) and denial_reaches(rule, request):
+                    return {"effect": "deny", "rule": "patient-denies", "consent": entry["consent"], "version": entry["version"]}
+            elif answer["effect"] == "none":
+                if names(rule, request, purposes) and permit_reaches(rule, request):
+                    answer = {"effect": "permit", "rule": "patient-permits", "consent": entry["consent"], "version": entry["version"]}
+    return answer
+
+
+def names(rule: dict, request: dict, purposes: list) -> bool:
+    """Whether a rule is in force and speaks of this recipient, purpose and record."""
+    if "end" in rule and now() >= rule["end"]:
+        return False
+    if "start" in rule and now() < rule["start"]:
+        return False
+    if "purposes" in rule and not overlap(purposes, rule["purposes"]):
+        return False
+    if "institutions" in rule and request["institution"] not in rule["institutions"]:
+        return False
+    if "roles" in rule and not overlap(request["roles"], rule["roles"]):
+        return False
+    if "persons" in rule and request["requester"] not in rule["persons"]:
+        return False
+    if "kinds" in rule and request["kind"] not in rule["kinds"]:
+        return False
+    if "holders" in rule and request["holder"] not in rule["holders"]:
+        return False
+    return "records" not in rule or request["record"] in rule["records"]
+
+
+def permit_reaches(rule: dict, request: dict) -> bool:
+    """A permit covers records up to its confidentiality that lie wholly inside its data period."""
+    if RANK[request["confidentiality"]] > RANK[rule["confidentiality"]]:
+        return False
+    if "data_start" in rule and request["data_start"] < rule["data_start"]:
+        return False
+    # A record without a period cannot be shown to lie inside one.
+    return "data_end" not in rule or 0 < request["data_end"] < rule["data_end"]
+
+
+def denial_reaches(rule: dict, request: dict) -> bool:
+    """A denial covers records from its confidentiality upwards that touch its data period."""
+    if "confidentiality" in rule and RANK[request["confidentiality"]] < RANK[rule["confidentiality"]]:
+        return False
+    if request["data_end"] == 0:
+        return True
+    if "data_start" in rule and request["data_end"] < rule["data_start"]:
+        return False
+    return "data_end" not in rule or request["data_start"] < rule["data_end"]
+
+
+def overlap(some: list, others: list) -> bool:
+    for item in some:
+        if item in others:
+            return True
+    return False
+
+
+# --- Questions ---------------------------------------------------------------------------------
+
+
+@query
+def get(id: str) -> dict | None:
+    """A consent with its rules, or nothing."""
+    if id not in consents:
+        return None
+    consent = consents[id]
+    if consent["status"] == "active":
+        for entry in in_force[consent["subject"]]:
+            if entry["consent"] == id:
+                consent["rules"] = entry["rules"]
+    consent["id"] = id
+    return consent
+
+
+@query
+def active(subject: str) -> list:
+    """The consents of a subject that were given and not withdrawn, each with its rules."""
+    return in_force.get(subject, [])

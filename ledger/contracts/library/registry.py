@@ -1,0 +1,275 @@
+"""Registry: who the people of the consortium are, for whom they act, and which keys are theirs.
+
+Patients are known by a pseudonym only. A person can belong to several institutions, as experts do
+who are sent to a county hospital, so every act names the institution for which it is done.
+"""
+
+from ledger.contracts.prelude import Map, call, caller, emit, export, fail, height, init, query, require, signers
+
+ROLES = [
+    "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
+    "records-officer", "node", "insurer", "researcher",
+]
+# Roles that only the people of one kind of institution can have.
+ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer"}
+REVOCATION_REASONS = ["left", "key-lost", "key-stolen", "deceased", "misconduct", "entered-in-error"]
+
+MAX_KEYS = 8
+MAX_AFFILIATIONS = 16
+MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+HEX_DIGITS = "0123456789abcdef"
+# "p-" and 32 random hex digits.
+PSEUDONYM_LENGTH = 34
+# A public key on the wire: suite number 01 (Ed25519) and 32 bytes, as hex digits.
+KEY_PREFIX = "01"
+KEY_LENGTH = 66
+FORM_BYTES = 32
+
+persons = Map("people")
+owners = Map("keys")
+
+
+@init
+def found(people: list) -> None:
+    """Register the founders, and every founding node as a records officer of its institution."""
+    for person in people:
+        add_person(person["id"], person["institution"], person["roles"], person["keys"])
+    for node in call("governance", "members")["nodes"]:
+        if node["id"] not in persons:
+            add_person(node["id"], node["institution"], ["node", "records-officer"], [node["key"]])
+
+
+# --- Changing the register ---------------------------------------------------------------------
+
+
+@export
+def enrol(id: str, institution: str, roles: list, keys: list) -> None:
+    """A registrar enters a new person of the registrar's own institution.
+
+    A patient may be entered without keys; others then speak for the patient with a signed form.
+    """
+    acting(signers()[0], institution, ["registrar"])
+    require("node" not in roles, "role_reserved", "nodes are admitted by a vote of the members")
+    require(len(keys) > 0 or roles == ["patient"], "key_missing", "only a patient may have no key")
+    add_person(id, institution, roles, keys)
+    emit("enrolled", person=id, institution=institution)
+
+
+@export
+def affiliate(id: str, institution: str, roles: list) -> None:
+    """A registrar sets what a person may do for the registrar's institution; no roles ends it."""
+    acting(signers()[0], institution, ["registrar"])
+    require("node" not in roles, "role_reserved", "nodes are admitted by a vote of the members")
+    person = known_person(id)
+    others = [a for a in person["affiliations"] if a["institution"] != institution]
+    if len(roles) > 0:
+        check_roles(id, institution, roles)
+        others.append({"institution": institution, "roles": roles})
+    require(len(others) <= MAX_AFFILIATIONS, "too_many_affiliations")
+    person["affiliations"] = others
+    persons[id] = person
+    emit("affiliated", person=id, institution=institution)
+
+
+@export
+def rotate_key(old: str, new: str, form: bytes = b"") -> None:
+    """Replace a key: by its owner, or with a signed form when the owner has lost it."""
+    id = owners.get(old, "")
+    require(id != "", "unknown_key", "the old key belongs to nobody")
+    given_by(id, form)
+    person = known_person(id)
+    for affiliation in person["affiliations"]:
+        require("node" not in affiliation["roles"], "role_reserved", "a node gets a new key by a vote")
+    claim_key(new, id)
+    del owners[old]
+    person["keys"] = [key for key in person["keys"] if key != old]
+    person["keys"].append(new)
+    persons[id] = person
+    emit("key_rotated", person=id)
+
+
+@export
+def revoke(id: str, reason: str) -> None:
+    """End everything a person may do: by the person, or by a registrar of the first institution."""
+    require(reason in REVOCATION_REASONS, "unknown_reason", "not a code of the list of reasons")
+    person = known_person(id)
+    if owners.get(signers()[0], "") != id:
+        acting(signers()[0], person["home"], ["registrar"])
+    close(person, reason)
+
+
+@export
+def admit(people: list) -> None:
+    """Enter the people of a new member or the officer of a new node. For governance alone."""
+    require(caller() == "governance", "governance_only", "this follows a vote of the members")
+    for person in people:
+        add_person(person["id"], person["institution"], person["roles"], person["keys"])
+
+
+@export
+def dismiss(id: str) -> None:
+    """End the officer of a node that was removed. For governance alone."""
+    require(caller() == "governance", "governance_only", "this follows a vote of the members")
+    if id in persons:
+        close(persons[id], "left")
+
+
+# --- Questions of other contracts --------------------------------------------------------------
+
+
+@query
+def whois(key: str) -> dict | None:
+    """The person whose key this is, or nothing."""
+    id = owners.get(key, "")
+    if id == "":
+        return None
+    person = persons[id]
+    return {"id": id, "affiliations": person["affiliations"], "status": person["status"]}
+
+
+@query
+def person(id: str) -> dict | None:
+    """The entry of a person, or nothing."""
+    return persons.get(id)
+
+
+@query
+def is_known(id: str) -> bool:
+    """Whether a person of this id was ever entered."""
+    return id in persons
+
+
+@query
+def acting(key: str, institution: str, roles: list) -> dict:
+    """The person with this key and the person's roles when acting for this institution.
+
+    Fails unless the person is in good standing, belongs to the institution, the institution is a
+    member, and the person has one of the roles asked for, if any are.
+    """
+    person = in_good_standing(key)
+    for affiliation in person["affiliations"]:
+        if affiliation["institution"] == institution:
+            if len(roles) > 0:
+                suited = [role for role in affiliation["roles"] if role in roles]
+                require(len(suited) > 0, "role_missing", "the signer does not have the role for this")
+            require(call("governance", "is_member", id=institution), "not_a_member")
+            return {"id": person["id"], "roles": affiliation["roles"]}
+    fail("not_affiliated", "the signer does not act for that institution")
+
+
+@query
+def holding(key: str, role: str) -> dict:
+    """The person with this key, and the member institutions for which the person has the role."""
+    person = in_good_standing(key)
+    institutions = []
+    for affiliation in person["affiliations"]:
+        if role in affiliation["roles"] and call("governance", "is_member", id=affiliation["institution"]):
+            institutions.append(affiliation["institution"])
+    return {"id": person["id"], "institutions": institutions}
+
+
+@query
+def patient(key: str) -> dict:
+    """The patient with this key, who acts for no institution."""
+    person = in_good_standing(key)
+    for affiliation in person["affiliations"]:
+        if affiliation["roles"] == ["patient"]:
+            return {"id": person["id"], "roles": ["patient"]}
+    fail("institution_missing", "the signer must say for which institution")
+
+
+@query
+def given_by(subject: str, form: bytes) -> list:
+    """Who gives a declaration in the name of a person: the person alone, or a registrar with a
+    witness of the same institution who hold a signed paper form, named here by its hash.
+
+    Fails when the signers of the transaction are neither.
+    """
+    first = in_good_standing(signers()[0])
+    if first["id"] == subject:
+        return [subject]
+    require(len(signers()) > 1, "not_the_person", "signed by somebody else and no witness")
+    require(len(form) == FORM_BYTES, "form_missing", "a declaration by others needs a signed form")
+    known_person(subject)
+    second = in_good_standing(signers()[1])
+    require(first["id"] != second["id"], "witness_missing", "the witness is another person")
+    for mine in first["affiliations"]:
+        if "registrar" in mine["roles"] and call("governance", "is_member", id=mine["institution"]):
+            for theirs in second["affiliations"]:
+                if theirs["institution"] == mine["institution"] and theirs["roles"] != ["patient"]:
+                    return [first["id"], second["id"]]
+    fail("witness_missing", "a registrar and a witness of the same institution must sign")
+
+
+# --- Helpers -----------------------------------------------------------------------------------
+
+
+def in_good_standing(key: str) -> dict:
+    id = owners.get(key, "")
+    require(id != "", "unknown_key", "the signer is not in the registry")
+    person = persons[id]
+    require(person["status"] == "active", "revoked", "the signer's registration has ended")
+    return person
+
+
+def known_person(id: str) -> dict:
+    require(id in persons, "unknown_person", "nobody of that id is in the registry")
+    person = persons[id]
+    require(person["status"] == "active", "revoked", "the person's registration has ended")
+    return person
+
+
+def add_person(id: str, institution: str, roles: list, keys: list) -> None:
+    require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
+    require(id not in persons, "person_exists", "the id is taken")
+    require(len(roles) > 0, "role_missing", "a person has at least one role")
+    check_roles(id, institution, roles)
+    require(len(keys) <= MAX_KEYS, "too_many_keys")
+    for key in keys:
+        claim_key(key, id)
+    persons[id] = {
+        "id": id,
+        "home": institution,
+        "affiliations": [{"institution": institution, "roles": roles}],
+        "keys": keys,
+        "status": "active",
+        "since": height(),
+    }
+
+
+def check_roles(id: str, institution: str, roles: list) -> None:
+    details = call("governance", "institution", id=institution)
+    require(details is not None and details["status"] == "member", "not_a_member")
+    require(len(roles) <= len(ROLES), "unknown_role")
+    for role in roles:
+        require(role in ROLES, "unknown_role", "not a code of the list of roles")
+        kind = ROLE_NEEDS_KIND.get(role, details["kind"])
+        require(kind == details["kind"], "role_not_for_kind", "that kind of institution has no such role")
+    if "patient" in roles:
+        require(roles == ["patient"], "patient_apart", "staff who are patients have a pseudonym for that")
+        require(is_pseudonym(id), "bad_pseudonym", "a patient is p- and 32 hex digits, never a name")
+    else:
+        require(not is_pseudonym(id), "patient_apart", "a pseudonym is for a patient")
+
+
+def is_pseudonym(id: str) -> bool:
+    if len(id) != PSEUDONYM_LENGTH or not id.startswith("p-"):
+        return False
+    return all([digit in HEX_DIGITS for digit in id[2:]])
+
+
+def claim_key(key: str, id: str) -> None:
+    require(len(key) == KEY_LENGTH and key.startswith(KEY_PREFIX), "bad_key", "not a public key in hex")
+    require(all([digit in HEX_DIGITS for digit in key]), "bad_key", "not a public key in hex")
+    require(key not in owners, "key_exists", "the key belongs to somebody")
+    owners[key] = id
+
+
+def close(person: dict, reason: str) -> None:
+    person["status"] = "revoked"
+    person["reason"] = reason
+    person["until"] = height()
+    persons[person["id"]] = person
+    emit("revoked", person=person["id"], reason=reason)
