@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 from ledger.chain import limits
 from ledger.chain.codec import Malformed, check_value
 from ledger.chain.constitution import PARAMETER_BOUNDS, Parameters
+from ledger.contracts.sources import LIBRARY
 from ledger.node.tomlfile import InvalidFile, Table, TomlDocument
 from ledger.node.tomllines import FieldPath
 
@@ -183,12 +184,12 @@ class NetworkConfig(Table):
         return self.model_copy(update={"network": self.network.model_copy(update=update)})
 
 
-def load_config(path: Path, known_contracts: Collection[str] | None = None) -> NetworkConfig:
+def load_config(path: Path, known_contracts: Collection[str] = LIBRARY) -> NetworkConfig:
     """Read and check a configuration file.
 
     Args:
         path: the TOML file.
-        known_contracts: names that ``[[contracts]]`` may use; the shipped library if None.
+        known_contracts: names that ``[[contracts]]`` may use; the shipped library by default.
 
     Raises:
         InvalidFile: with one `Fault` (file, line, field) for everything that is wrong.
@@ -197,18 +198,14 @@ def load_config(path: Path, known_contracts: Collection[str] | None = None) -> N
 
 
 def parse_config(
-    text: str, file: str = "network.toml", known_contracts: Collection[str] | None = None
+    text: str, file: str = "network.toml", known_contracts: Collection[str] = LIBRARY
 ) -> NetworkConfig:
     """As `load_config`, from text; ``file`` is the name that errors show."""
     return _checked(TomlDocument(file, text), known_contracts)
 
 
-def _checked(document: TomlDocument, known_contracts: Collection[str] | None) -> NetworkConfig:
+def _checked(document: TomlDocument, known_contracts: Collection[str]) -> NetworkConfig:
     config = document.parse(NetworkConfig)
-    if known_contracts is None:
-        from ledger.contracts.sources import library_sources
-
-        known_contracts = library_sources().keys()
     problems = [
         *_check_parameters(config),
         *_check_names(config),

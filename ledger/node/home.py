@@ -1,0 +1,174 @@
+"""A node home: the directory with everything that one node needs, and with nothing shared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from filelock import FileLock, Timeout
+from pydantic import AfterValidator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ledger.chain.codec import Malformed
+from ledger.chain.genesis import Genesis, read_genesis
+from ledger.crypto.keyfile import load_key
+from ledger.crypto.keys import SigningKey
+from ledger.node.config import Host, Identifier, Port
+from ledger.node.pki import TlsKey
+from ledger.node.tomlfile import InvalidFile, Table, TomlDocument
+
+
+class HomeInUse(Exception):
+    """Another process works in this node home."""
+
+
+class InvalidHome(Exception):
+    """A home without a file it needs, or with one that cannot be read."""
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit():
+        raise ValueError("must be host:port")
+    if not 1 <= int(port) <= 65_535:
+        raise ValueError("the port must be between 1 and 65535")
+    return text
+
+
+def _database(text: str) -> str:
+    try:
+        make_url(text)
+    except ArgumentError:
+        raise ValueError("must be a database URL such as sqlite:///data/ledger.db") from None
+    return text
+
+
+class NodeSection(Table):
+    """``[node]``."""
+
+    id: Identifier
+    institution: Identifier
+
+
+class ListenSection(Table):
+    """``[peer]`` and ``[api]``: the address to listen on."""
+
+    host: Host
+    port: Port
+
+
+class StoreSection(Table):
+    """``[store]``: a database URL; a relative SQLite path is relative to the home."""
+
+    url: Annotated[str, AfterValidator(_database)]
+
+
+class VaultSection(Table):
+    """``[vault]``: the directory of FHIR JSON files, relative to the home or absolute."""
+
+    records: str
+
+
+class NodeSettings(Table):
+    """``node.toml``. ``peers``: node id → ``host:port``. Nothing here can make nodes disagree."""
+
+    node: NodeSection
+    peer: ListenSection
+    api: ListenSection
+    store: StoreSection
+    vault: VaultSection
+    peers: dict[str, Annotated[str, AfterValidator(_address)]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHome:
+    """A node home and its settings."""
+
+    path: Path
+    settings: NodeSettings
+
+    @property
+    def node(self) -> str:
+        return self.settings.node.id
+
+    @property
+    def institution(self) -> str:
+        return self.settings.node.institution
+
+    @property
+    def store_url(self) -> str:
+        """The database URL with an absolute path where it is a file."""
+        url = make_url(self.settings.store.url)
+        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            url = url.set(database=str(self.path / str(url.database)))
+        return url.render_as_string(hide_password=False)
+
+    @property
+    def records(self) -> Path:
+        """The directory of the institution's FHIR resources."""
+        return self.path / self.settings.vault.records
+
+    @property
+    def api_url(self) -> str:
+        host = self.settings.api.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api.port}"
+
+    def genesis(self) -> Genesis:
+        """The genesis file; raises `InvalidHome`."""
+        path = self.path / "genesis.json"
+        try:
+            return read_genesis(path)
+        except OSError as error:
+            raise InvalidHome(f"{path}: cannot read: {error.strerror}") from None
+        except Malformed as error:
+            raise InvalidHome(f"{path}: {error}") from None
+
+    def signing_key(self, passphrase: Callable[[], str]) -> SigningKey:
+        """The key that signs votes and transactions; raises `KeyFileError`."""
+        return load_key(self.path / "node.key", passphrase)
+
+    def tls_key(self, passphrase: Callable[[], str]) -> TlsKey:
+        """Key and certificate for connections; raises `KeyFileError`."""
+        return TlsKey.load(self.path / "tls.key", self.path / "tls.crt", passphrase)
+
+
+def load_home(path: Path) -> NodeHome:
+    """Open a node home; raises `InvalidFile` naming line and field of what is wrong."""
+    document = TomlDocument.read(path / "node.toml")
+    settings = document.parse(NodeSettings)
+    if settings.node.id in settings.peers:
+        message = "the node itself is not one of its peers"
+        raise InvalidFile([document.fault(("peers", settings.node.id), message)])
+    if (settings.peer.host, settings.peer.port) == (settings.api.host, settings.api.port):
+        message = "peers and API cannot share one port"
+        raise InvalidFile([document.fault(("api", "port"), message)])
+    return NodeHome(path.absolute(), settings)
+
+
+@contextlib.contextmanager
+def claim_home(home: NodeHome | Path) -> Iterator[None]:
+    """Hold a node home for this process alone.
+
+    The operating system releases the lock when the process ends, however it ends. Two processes on
+    one home would sign two different votes for one height.
+
+    Raises:
+        HomeInUse: another process holds it.
+        InvalidHome: the lock file cannot be made.
+    """
+    path = home.path if isinstance(home, NodeHome) else home
+    lock = FileLock(path / "node.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise HomeInUse(f"{path}: another process already runs this node") from None
+    except OSError as error:
+        raise InvalidHome(f"{path}: cannot lock: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()

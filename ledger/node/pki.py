@@ -1,0 +1,348 @@
+"""Certificates for the connections between nodes: TLS 1.3 with certificates on both sides.
+
+Every institution has a certificate authority (CA) of its own, whose certificate stands on the
+chain. It issues one certificate for each of its nodes, with the node's identity as the URI
+``ledger://<institution>/<node>``. TLS accepts what any CA on the chain has issued; `verified_peer`
+then demands that it was the CA of the very institution that the certificate names, so that no
+member can speak for another one's node.
+
+The keys are ECDSA P-256, which every TLS library, HSM and certificate tool of a hospital handles.
+They protect connections only: votes and transactions are signed with the node's Ed25519 key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import re
+import secrets
+import ssl
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ledger.crypto.keyfile import KeyFileError, load_secret, save_secret
+
+ALGORITHM: Final = "ecdsa-p256"
+CA_DAYS: Final = 3652
+NODE_DAYS: Final = 730
+
+# A node's clock may be a little behind the one that issued the certificate.
+_BACKDATED: Final = datetime.timedelta(hours=1)
+
+
+class UntrustedPeer(Exception):
+    """A peer whose certificate does not prove which node it is."""
+
+
+class InvalidAuthority(Exception):
+    """A CA certificate that nothing can be checked with."""
+
+
+class PeerIdentity(NamedTuple):
+    """Which node a certificate is for."""
+
+    institution: str
+    node: str
+
+
+class TlsKey:
+    """An ECDSA P-256 key pair and the certificate for it."""
+
+    __slots__ = ("_private", "certificate")
+
+    def __init__(self, private: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        self._private = private
+        self.certificate = certificate
+
+    @property
+    def pem(self) -> str:
+        """The certificate as PEM text."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+    def issue(
+        self,
+        identity: PeerIdentity,
+        hosts: Iterable[str],
+        *,
+        now: datetime.datetime,
+        days: int = NODE_DAYS,
+    ) -> TlsKey:
+        """A fresh key and certificate for a node, signed by this key, which must be a CA's.
+
+        Args:
+            identity: the node. Nothing checks here that it belongs to this CA: the peers do.
+            hosts: IP addresses and DNS names under which the node listens.
+            now: from an hour before, the certificate is valid.
+            days: for how long.
+        """
+        private = ec.generate_private_key(ec.SECP256R1())
+        names: list[x509.GeneralName] = [
+            x509.UniformResourceIdentifier(f"ledger://{identity.institution}/{identity.node}")
+        ]
+        names.extend(_host_name(host) for host in hosts)
+        certificate = (
+            _builder(_subject(identity.institution, identity.node), now, days)
+            .issuer_name(self.certificate.subject)
+            .public_key(private.public_key())
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(digital_signature=True), critical=True)
+            .add_extension(
+                x509.ExtendedKeyUsage(
+                    [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+                ),
+                critical=False,
+            )
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key()),
+                critical=False,
+            )
+            .sign(self._private, hashes.SHA256())
+        )
+        return TlsKey(private, certificate)
+
+    def save(
+        self, key_path: Path, certificate_path: Path, *, passphrase: str | None, insecure: bool
+    ) -> None:
+        """Write the key file (see `ledger.crypto.keyfile`) and the certificate as PEM."""
+        secret = self._private.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        save_secret(
+            key_path,
+            ALGORITHM,
+            _public_bytes(self.certificate),
+            secret,
+            passphrase=passphrase,
+            insecure=insecure,
+        )
+        certificate_path.write_text(self.pem, encoding="ascii")
+
+    @classmethod
+    def load(cls, key_path: Path, certificate_path: Path, passphrase: Callable[[], str]) -> TlsKey:
+        """Read what `save` wrote; raises `KeyFileError`."""
+        _, secret = load_secret(key_path, ALGORITHM, passphrase)
+        try:
+            private = serialization.load_der_private_key(secret, password=None)
+            certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+        except (ValueError, OSError) as error:
+            raise KeyFileError(f"{certificate_path}: {error}") from None
+        if not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise KeyFileError(f"{key_path}: not an elliptic-curve key")
+        public = private.public_key().public_bytes(*_POINT)
+        if public != _public_bytes(certificate):
+            raise KeyFileError(f"{certificate_path}: not the certificate for {key_path}")
+        return cls(private, certificate)
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Make a TLS context present this certificate.
+
+        The ssl module reads keys from files only, so the key goes through a temporary file, sealed
+        under a password that exists nowhere else.
+        """
+        password = secrets.token_hex(32)
+        pem = self._private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password.encode()),
+        )
+        with tempfile.NamedTemporaryFile(suffix=".pem") as stream:
+            stream.write(self.pem.encode("ascii") + pem)
+            stream.flush()
+            context.load_cert_chain(stream.name, password=password)
+
+
+def new_authority(institution: str, *, now: datetime.datetime) -> TlsKey:
+    """A CA for an institution, valid for ten years; it can issue certificates for nodes only."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = _subject(institution, f"{institution} ledger CA")
+    certificate = (
+        _builder(name, now, CA_DAYS)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
+        )
+        .sign(private, hashes.SHA256())
+    )
+    return TlsKey(private, certificate)
+
+
+def server_context(key: TlsKey, authorities: Mapping[str, str]) -> ssl.SSLContext:
+    """The TLS side that listens: 1.3 only, and a client certificate is a must.
+
+    Args:
+        key: the node's own.
+        authorities: institution id → PEM text of its CA, as on the chain.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    return _prepared(context, key, authorities)
+
+
+def client_context(key: TlsKey, authorities: Mapping[str, str]) -> ssl.SSLContext:
+    """The TLS side that connects. Host names do not matter: `verified_peer` checks the node."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    return _prepared(context, key, authorities)
+
+
+def _prepared(
+    context: ssl.SSLContext, key: TlsKey, authorities: Mapping[str, str]
+) -> ssl.SSLContext:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_COMPRESSION
+    # Each connection shows its certificate anew, so a removed member cannot resume an old session.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    for institution, pem in authorities.items():
+        # One member's unreadable CA is that member's problem, not everybody's.
+        with contextlib.suppress(InvalidAuthority):
+            context.load_verify_locations(
+                cadata=read_authority(institution, pem).public_bytes(_DER)
+            )
+    key.load_into(context)
+    return context
+
+
+def peer_identity(certificate: x509.Certificate) -> PeerIdentity:
+    """The node that a certificate names; raises `UntrustedPeer` unless it names exactly one."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        raise UntrustedPeer("the certificate names no node") from None
+    found = names.get_values_for_type(x509.UniformResourceIdentifier)
+    match = _IDENTITY.fullmatch(found[0]) if len(found) == 1 else None
+    if match is None:
+        raise UntrustedPeer("the certificate must name one node, as ledger://institution/node")
+    return PeerIdentity(match[1], match[2])
+
+
+def verified_peer(
+    connection: ssl.SSLObject | ssl.SSLSocket,
+    authorities: Mapping[str, str],
+    expected: PeerIdentity | None = None,
+) -> PeerIdentity:
+    """Who is at the other end of a connection whose handshake has succeeded.
+
+    The handshake proved the validity period, the usage and that some CA on the chain signed. What
+    is left to show is that it was the CA of the institution which the certificate claims.
+
+    Args:
+        connection: of `server_context` or `client_context`.
+        authorities: institution id → PEM text of its CA, as on the chain now.
+        expected: the node that was called, or None for a caller.
+
+    Raises:
+        UntrustedPeer: saying what is wrong.
+    """
+    raw = connection.getpeercert(binary_form=True)
+    if raw is None:
+        raise UntrustedPeer("the peer showed no certificate")
+    try:
+        certificate = x509.load_der_x509_certificate(raw)
+    except ValueError as error:
+        raise UntrustedPeer(f"the peer's certificate cannot be read: {error}") from None
+    identity = peer_identity(certificate)
+    authority = authorities.get(identity.institution)
+    if authority is None:
+        raise UntrustedPeer(f"{identity.institution} has no CA on the chain")
+    try:
+        certificate.verify_directly_issued_by(read_authority(identity.institution, authority))
+    except (InvalidAuthority, ValueError, TypeError, InvalidSignature):
+        raise UntrustedPeer(
+            f"a certificate for {identity.institution}/{identity.node} "
+            f"that the CA of {identity.institution} did not issue"
+        ) from None
+    if expected is not None and identity != expected:
+        raise UntrustedPeer(
+            f"{identity.institution}/{identity.node} answered where "
+            f"{expected.institution}/{expected.node} was called"
+        )
+    return identity
+
+
+def read_authority(institution: str, pem: str) -> x509.Certificate:
+    """The first certificate of a PEM text, which must be an institution's CA.
+
+    Raises:
+        InvalidAuthority: it cannot be read, or it is not a CA's.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise InvalidAuthority(f"the CA certificate of {institution}: {error}") from None
+    if not constraints.ca:
+        raise InvalidAuthority(f"the CA certificate of {institution} is not one of a CA")
+    return certificate
+
+
+_IDENTITY = re.compile(r"ledger://([a-z0-9-]{1,40})/([a-z0-9-]{1,40})")
+_DER = serialization.Encoding.DER
+_POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+
+
+def _subject(institution: str, common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, institution),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _builder(subject: x509.Name, now: datetime.datetime, days: int) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
+
+
+def _key_usage(
+    *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
+) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _host_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _public_bytes(certificate: x509.Certificate) -> bytes:
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise KeyFileError("the certificate is not for an elliptic-curve key")
+    return key.public_bytes(*_POINT)
