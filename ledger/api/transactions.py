@@ -31,6 +31,9 @@ from ledger.chain.transaction import decode_transaction
 MAX_BATCH = 1_000
 MAX_WAIT_S = 60
 
+#: Refusals that pass by themselves: worth another attempt later.
+BUSY_CODES = frozenset({"pool_full", "signer_limit"})
+
 TransactionId = Annotated[
     str, Path(pattern=HEX_32, description="id of the transaction: 64 hex digits, lower case")
 ]
@@ -65,7 +68,7 @@ async def _envelopes(request: Request) -> list[bytes]:
 
 def _refuse(submissions: list[Submission]) -> Problem:
     kind = problems.REFUSED
-    if all(submission.code == "busy" for submission in submissions):
+    if all(submission.code in BUSY_CODES for submission in submissions):
         kind = problems.BUSY
     first = submissions[0]
     return Problem(

@@ -27,8 +27,8 @@ class Submission(Answer):
 
     ``id``: hex, or None where the bytes could not be read. ``code``: ``accepted``, ``known`` (it is
     waiting already) or ``final`` (it is in the chain already) where accepted; otherwise the reason
-    for the refusal, for example ``malformed``, ``wrong_chain``, ``expired``, ``bad_signature`` or
-    ``busy``. ``detail``: the same for a person.
+    for the refusal: ``malformed``, or one of `ledger.node.mempool.Admission`. ``detail``: the same
+    for a person.
     """
 
     id: str | None

@@ -1,0 +1,41 @@
+"""``health-ledger demo``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.cli.output import AsJson
+
+
+class Language(StrEnum):
+    """Languages of the narration."""
+
+    EN = "en"
+    ZH = "zh"
+
+
+def demo(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Consortium to start.", show_default="the Yan'an consortium"),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(help="Where to keep it.", show_default="a temporary directory"),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the last scene and stop all processes.")
+    ] = False,
+    lang: Annotated[Language, typer.Option(help="Language of the narration.")] = Language.EN,
+    as_json: AsJson = False,
+) -> None:
+    """Start a consortium on this machine and watch records travel under consents."""
+    from ledger.demo import run
+
+    raise typer.Exit(
+        run.main(config=config, home=home, once=once, language=lang.value, as_json=as_json)
+    )

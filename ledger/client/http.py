@@ -1,0 +1,246 @@
+"""Talking to a node over HTTP, synchronously and asynchronously.
+
+Every request can be sent again without harm (a transaction enters the chain once, by its id), so a
+node that can't be reached or is busy is asked again, a few times, a little later each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+import msgspec
+
+from ledger.chain.codec import Malformed, Value
+from ledger.chain.receipt import Receipt
+from ledger.client import requests
+from ledger.client.requests import MAX_ANSWER_BYTES, Entry, Request, Submitted
+
+T = TypeVar("T")
+
+TIMEOUT_S: Final = 10.0
+ATTEMPTS: Final = 4
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 2.0
+
+_BUSY: Final = (429, 502, 503, 504)
+
+
+class NodeUnreachable(Exception):
+    """The node did not answer, or was too busy, at every attempt."""
+
+
+class NodeRefused(Exception):
+    """The node answered with a problem (RFC 9457)."""
+
+    def __init__(self, status: int, code: str, detail: str, problem: Mapping[str, Any]) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.problem = problem
+
+
+def _pauses() -> Iterator[float | None]:
+    """How long to pause after each attempt in seconds; None after the last."""
+    pause = FIRST_PAUSE_S
+    for _ in range(ATTEMPTS - 1):
+        yield pause
+        pause = min(pause * 3, LONGEST_PAUSE_S)
+    yield None
+
+
+def _arguments(request: Request[Any]) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": dict(request.params),
+        "content": request.body or None,
+        "headers": {"Content-Type": request.media} if request.media else None,
+        "timeout": httpx.Timeout(TIMEOUT_S, read=TIMEOUT_S + request.patience),
+    }
+
+
+class _Body:
+    """Collects a bounded answer."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        self._data += chunk
+        if len(self._data) > MAX_ANSWER_BYTES:
+            raise Malformed(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+
+    def bytes(self) -> bytes:
+        return bytes(self._data)
+
+
+def _read(request: Request[T], status: int, body: bytes) -> T:
+    if status in request.statuses:
+        return request.read(body)
+    try:
+        problem = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        problem = {}
+    code = str(problem.get("code", f"http-{status}"))
+    raise NodeRefused(status, code, str(problem.get("detail", "no explanation")), problem)
+
+
+def _refused_submissions(error: NodeRefused) -> list[Submitted]:
+    """The list inside the problem that answers a batch of which nothing was accepted."""
+    items = error.problem.get("transactions")
+    if error.code not in ("transactions-refused", "busy") or not isinstance(items, list):
+        raise error
+    return requests.read_submissions(msgspec.json.encode({"transactions": items}))
+
+
+def _settings(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+class Client:
+    """A node's API, synchronously. Use as a context manager.
+
+    Every method raises `NodeUnreachable`, `NodeRefused`, or `Malformed` for an answer that is not
+    what it should be.
+
+    Args:
+        url: base URL of the node.
+        token: bearer token, where the node asks for one.
+        transport: another httpx transport, for tests.
+    """
+
+    def __init__(
+        self, url: str, *, token: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._http = httpx.Client(base_url=url, headers=_settings(token), transport=transport)
+
+    def send(self, request: Request[T]) -> T:
+        """Send one request of `ledger.client.requests`, again where that may help."""
+        reason = ""
+        for pause in _pauses():
+            try:
+                with self._http.stream(**_arguments(request)) as response:
+                    body = _Body()
+                    for chunk in response.iter_bytes():
+                        body.add(chunk)
+                if response.status_code not in _BUSY or pause is None:
+                    return _read(request, response.status_code, body.bytes())
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+            if pause is not None:
+                time.sleep(pause)
+        raise NodeUnreachable(f"{self._http.base_url}: {reason}")
+
+    def submit(self, *raws: bytes, wait: float = 0) -> list[Submitted]:
+        """Submit raw envelopes; with ``wait`` seconds, answer with what came out of them."""
+        try:
+            return self.send(requests.submit(raws, wait))
+        except NodeRefused as error:
+            return _refused_submissions(error)
+
+    def receipt(self, tx_id: bytes, wait: float = 0) -> Receipt:
+        """The receipt of a final transaction. It is not verified here: see `ledger.client.verify`."""
+        return self.send(requests.receipt(tx_id, wait))
+
+    def state(
+        self, contract: str, key: str, height: int | None = None, *, proof: bool = False
+    ) -> Entry:
+        return self.send(requests.state(contract, key, height, proof))
+
+    def query(self, contract: str, method: str, /, **arguments: Any) -> Value:
+        return self.send(requests.query(contract, method, arguments))
+
+    def status(self) -> dict[str, Any]:
+        return self.send(requests.status())
+
+    def block(self, height: int | None = None) -> dict[str, Any]:
+        return self.send(requests.block(height))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """A node's API, asynchronously; otherwise like `Client`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(base_url=url, headers=_settings(token), transport=transport)
+
+    async def send(self, request: Request[T]) -> T:
+        """Send one request of `ledger.client.requests`, again where that may help."""
+        reason = ""
+        for pause in _pauses():
+            try:
+                async with self._http.stream(**_arguments(request)) as response:
+                    body = _Body()
+                    async for chunk in response.aiter_bytes():
+                        body.add(chunk)
+                if response.status_code not in _BUSY or pause is None:
+                    return _read(request, response.status_code, body.bytes())
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise NodeUnreachable(f"{self._http.base_url}: {reason}")
+
+    async def submit(self, *raws: bytes, wait: float = 0) -> list[Submitted]:
+        """Submit raw envelopes; with ``wait`` seconds, answer with what came out of them."""
+        try:
+            return await self.send(requests.submit(raws, wait))
+        except NodeRefused as error:
+            return _refused_submissions(error)
+
+    async def receipt(self, tx_id: bytes, wait: float = 0) -> Receipt:
+        """The receipt of a final transaction. It is not verified here: see `ledger.client.verify`."""
+        return await self.send(requests.receipt(tx_id, wait))
+
+    async def state(
+        self, contract: str, key: str, height: int | None = None, *, proof: bool = False
+    ) -> Entry:
+        return await self.send(requests.state(contract, key, height, proof))
+
+    async def query(self, contract: str, method: str, /, **arguments: Any) -> Value:
+        return await self.send(requests.query(contract, method, arguments))
+
+    async def status(self) -> dict[str, Any]:
+        return await self.send(requests.status())
+
+    async def block(self, height: int | None = None) -> dict[str, Any]:
+        return await self.send(requests.block(height))
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
