@@ -102,15 +102,15 @@ class NodeSection(Table):
 
 
 class InstitutionSection(Table):
-    """``[[institutions]]``: a member. ``records``: the example data set that a demo puts into its
-    vault; ``fhir``: the Organization in that data set which stands for it."""
+    """``[[institutions]]``: a member. ``records``: the data sets of ``ledger/data`` that a demo puts
+    into its vault; ``fhir``: the Organization in them which stands for it."""
 
     id: Identifier
     name: Name
     name_zh: Name
     kind: InstitutionKind
     county: Name
-    records: Identifier | None = None
+    records: list[Identifier] = Field(default_factory=list)
     fhir: Reference | None = None
     nodes: list[NodeSection] = Field(default_factory=list)
 
@@ -261,6 +261,14 @@ def _check_names(config: NetworkConfig) -> Iterator[Problem]:
             ),
             what,
         )
+    yield from _repeated(
+        (
+            (("institutions", place, "records", number), name)
+            for place, member in members
+            for number, name in enumerate(member.records)
+        ),
+        "data set",
+    )
     yield from _repeated(
         (
             (("network", "languages", place), code)
