@@ -156,19 +156,17 @@ def period_of(resource: Resource) -> tuple[int, int]:
             end = max(end, over[1])
     if end == times.OPEN_END and written is not None:
         end = max(start, written[1])
-    # Zero means "not known" in a pointer; the one instant that is zero moves by a millisecond.
-    return start or 1, end or 1
+    # Pointers count from 1970; what was over before is undated, which the rules treat carefully.
+    return (max(start, 0), end) if end > 0 else (0, 0)
 
 
 def type_of(resource: Resource) -> str:
     """The exact type as ``system|code``, LOINC before other systems; empty where there is none."""
     main = _main_part(resource)
-    for names in (("code", "type", "vaccineCode", "medicationCodeableConcept"), ("category",)):
-        codings = [coding for name in names for coding in _codings(main.get(name))]
-        codings.sort(key=lambda coding: coding[0] != LOINC)
-        if codings:
-            return "|".join(codings[0])
-    return ""
+    names = ("code", "type", "vaccineCode", "medicationCodeableConcept")
+    codings = [coding for name in names for coding in _codings(main.get(name))]
+    codings.sort(key=lambda coding: coding[0] != LOINC)
+    return "|".join(codings[0]) if codings else ""
 
 
 def makers_of(resource: Resource) -> list[str]:

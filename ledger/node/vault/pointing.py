@@ -1,0 +1,75 @@
+"""From a record to its pointer: the salts that hide, and the pointer that is shown."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
+from ledger.fhir.records import Description
+
+
+@dataclass(frozen=True, slots=True)
+class Salts:
+    """The three salts of a record, 16 bytes each. Who destroys them makes the pointer say nothing.
+
+    ``digest`` hides the bytes, ``type`` the exact type, ``labels`` the sensitivity codes. They are
+    different so that opening one commitment opens no other.
+    """
+
+    digest: bytes
+    type: bytes
+    labels: bytes
+
+    @classmethod
+    def fresh(cls) -> Salts:
+        pool = secrets.token_bytes(3 * SALT_SIZE)
+        return cls.unpack(pool)
+
+    @classmethod
+    def unpack(cls, pool: bytes) -> Salts:
+        return cls(pool[:SALT_SIZE], pool[SALT_SIZE : 2 * SALT_SIZE], pool[2 * SALT_SIZE :])
+
+    def pack(self) -> bytes:
+        return self.digest + self.type + self.labels
+
+
+def labels_text(description: Description) -> str:
+    """The sorted sensitivity codes as the one text that a pointer commits to."""
+    return " ".join(description.labels)
+
+
+def make_pointer(
+    holder: str,
+    subject: str,
+    media: str,
+    content: bytes,
+    description: Description,
+    salts: Salts,
+    replaces: bytes,
+) -> Pointer:
+    """The pointer to a record; a pure function, so the same input gives the same name again.
+
+    Args:
+        holder: institution id.
+        subject: pseudonym, in place of the patient reference in ``description``.
+        media: media type.
+        content: the exact bytes.
+        description: what the record says of itself.
+        salts: the record's own.
+        replaces: name of the record that this one supersedes, or empty.
+    """
+    return Pointer(
+        holder=holder,
+        subject=subject,
+        kind=description.kind,
+        digest=record_digest(salts.digest, content),
+        size=len(content),
+        media=media,
+        start=description.start,
+        end=description.end,
+        confidentiality=description.confidentiality,
+        type=commitment(salts.type, description.type),
+        labels=commitment(salts.labels, labels_text(description)),
+        replaces=replaces,
+    )
