@@ -92,3 +92,21 @@ def kind_of(resource_type: str, codes: Iterable[tuple[str, str]], elements: Coll
         if "imagingStudy" in elements:
             return "imaging"
     return usual
+
+
+def possible_kinds(resource_type: str) -> frozenset[str]:
+    """Every class in which a resource of that type can end up."""
+    usual = _TYPE_KIND.get(resource_type, "other")
+    if resource_type not in _CODED:
+        return frozenset({usual})
+    return frozenset({usual, *(kind for kind, _ in _BY_CODE)})
+
+
+def covered_kinds(resource_types: Collection[str]) -> frozenset[str]:
+    """The classes to which nothing but resources of these types belongs."""
+    given = frozenset(resource_types)
+    return frozenset(
+        kind
+        for kind in set(_TYPE_KIND.values())
+        if all(name in given for name in _TYPE_KIND.keys() | _CODED if kind in possible_kinds(name))
+    )

@@ -151,8 +151,8 @@ def rule_from(scope: dict, effect: str) -> dict:
             rule[part] = items
     for part in TIMES:
         time = scope.get(part, 0)
-        require(time >= 0, "bad_time", "times are milliseconds since 1970")
-        if time > 0:
+        require(str(time) == str(int(time)), "bad_time", "times are milliseconds since 1970")
+        if time != 0:
             rule[part] = time
     require(in_order(rule, "start", "end"), "bad_time", "the consent ends before it starts")
     require(in_order(rule, "data_start", "data_end"), "bad_time", "the data period ends before it starts")
@@ -167,7 +167,7 @@ def rule_from(scope: dict, effect: str) -> dict:
 
 
 def in_order(rule: dict, first: str, second: str) -> bool:
-    return second not in rule or rule.get(first, 0) < rule[second]
+    return first not in rule or second not in rule or rule[first] < rule[second]
 
 
 def check_items(part: str, items: list) -> None:
@@ -241,21 +241,29 @@ def permit_reaches(rule: dict, request: dict) -> bool:
     """A permit covers records up to its confidentiality that lie wholly inside its data period."""
     if RANK[request["confidentiality"]] > RANK[rule["confidentiality"]]:
         return False
+    if "data_start" not in rule and "data_end" not in rule:
+        return True
+    if undated(request):
+        return False
     if "data_start" in rule and request["data_start"] < rule["data_start"]:
         return False
-    # A record without a period cannot be shown to lie inside one.
-    return "data_end" not in rule or 0 < request["data_end"] < rule["data_end"]
+    return "data_end" not in rule or request["data_end"] < rule["data_end"]
 
 
 def denial_reaches(rule: dict, request: dict) -> bool:
     """A denial covers records from its confidentiality upwards that touch its data period."""
     if "confidentiality" in rule and RANK[request["confidentiality"]] < RANK[rule["confidentiality"]]:
         return False
-    if request["data_end"] == 0:
+    if undated(request):
         return True
     if "data_start" in rule and request["data_end"] < rule["data_start"]:
         return False
     return "data_end" not in rule or request["data_start"] < rule["data_end"]
+
+
+def undated(request: dict) -> bool:
+    """A record without a period lies inside none and touches every one."""
+    return request["data_start"] == 0 and request["data_end"] == 0
 
 
 def overlap(some: list, others: list) -> bool:

@@ -125,7 +125,7 @@ def well_formed(pointer: dict) -> bool:
         return False
     if len(pointer["media"].encode()) > MAX_MEDIA or pointer["size"] < 0:
         return False
-    if pointer["start"] < 0 or pointer["end"] < pointer["start"]:
+    if pointer["end"] < pointer["start"]:
         return False
     if len(pointer["digest"]) != HASH_BYTES or len(pointer["type"]) != HASH_BYTES:
         return False

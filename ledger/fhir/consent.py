@@ -1,0 +1,300 @@
+"""FHIR R4 Consent to the rules of the consent contract, or the reasons why not.
+
+R4 says what a root provision without a type is: constraints on the base policy (OPTIN, OPTOUT).
+HL7's own examples use that shape for limits and for exceptions alike, so the same bytes can mean
+"only she may see it" and "everybody but she may see it". Hence the principle of this importer: a
+permit is derived only where no known reading is a denial; what is unclear goes back to a human with
+the element named. The published decision on each official example is in `docs/fhir-consents.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.fhir import codes, times
+from ledger.fhir.provisions import (
+    Directory,
+    Element,
+    Findings,
+    Problem,
+    Scope,
+    codings,
+    read_scope,
+)
+
+__all__ = ["Computable", "Directory", "Problem", "Refused", "import_consent"]
+
+_ROOT: Final = "Consent.provision"
+#: Codes of consentcategorycodes for declarations that are not about disclosure.
+_OTHER_DECLARATIONS: Final = frozenset({"acd", "dnr", "polst", "hcd"})
+#: Elements of a provision, beside actors, that say for what or about what it is.
+_LIMITS: Final = ("purpose", "securityLabel", "class", "code", "data", "dataPeriod")
+_MAX_RULES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Computable:
+    """A consent that can be put on the chain with ``consent.adopt``.
+
+    ``subject``: ledger id of the patient. ``rules``: as `consent.adopt` takes them.
+    ``warnings``: elements that were left out of account or read narrowly.
+    """
+
+    subject: str
+    rules: tuple[dict[str, Any], ...]
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A consent that a human must clarify; ``problems`` is never empty."""
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def import_consent(resource: Mapping[str, Any], directory: Directory) -> Computable | Refused:
+    """Read a FHIR R4 Consent in JSON form.
+
+    Never raises for any JSON object. The import has no clock: a consent whose period is over gives
+    rules that no longer apply, and the chain's block time decides that.
+    """
+    findings = Findings()
+    _check_structure(resource, findings)
+    if findings.problems:
+        return Refused(tuple(findings.problems), ())
+    subject = _check_frame(resource, directory, findings)
+    rules = _rules(resource, directory, findings)
+    if not rules and not findings.problems:
+        findings.refuse(_ROOT, "no rule follows from it")
+    if len(rules) > _MAX_RULES:
+        findings.refuse(_ROOT, f"more than {_MAX_RULES} rules")
+    warnings = tuple(findings.warnings)
+    if findings.problems:
+        return Refused(tuple(findings.problems), warnings)
+    return Computable(subject, tuple(rules), warnings)
+
+
+# --- The frame: status, patient, who declared it ------------------------------------------------
+
+
+def _check_structure(resource: Mapping[str, Any], findings: Findings) -> None:
+    if resource.get("resourceType") != "Consent":
+        findings.refuse("Consent", "not a Consent resource")
+        return
+    # Importing the models takes a third of a second, which only those who import consents pay.
+    from fhir.resources.R4B.consent import Consent
+    from pydantic import ValidationError
+
+    try:
+        Consent.model_validate(dict(resource))
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            findings.refuse(_fhirpath(fault["loc"]), fault["msg"])
+    except RecursionError:
+        findings.refuse("Consent", "nested too deep")
+
+
+def _fhirpath(location: tuple[int | str, ...]) -> str:
+    path = "Consent"
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path
+
+
+def _check_frame(resource: Element, directory: Directory, findings: Findings) -> str:
+    """Refuse what is not a patient's consent in force; returns the ledger id of the patient."""
+    if resource["status"] != "active":
+        findings.refuse("Consent.status", f"a consent that is {resource['status']} gives no rules")
+    for path in _modifiers(resource, "Consent"):
+        findings.refuse(path, "changes the meaning in a way that is not known here")
+    if (codes.SCOPE_SYSTEM, "patient-privacy") not in set(codings(resource["scope"])):
+        findings.refuse("Consent.scope", "only consents of the scope patient-privacy share data")
+    for place, category in enumerate(resource["category"]):
+        if any(code in _OTHER_DECLARATIONS for _, code in codings(category)):
+            findings.refuse(f"Consent.category[{place}]", "not a declaration about disclosure")
+    if "policy" in resource:
+        findings.refuse("Consent.policy", "names a policy text that is not in the form of rules")
+    patient = resource.get("patient", {}).get("reference", "")
+    if patient not in directory.persons:
+        findings.refuse("Consent.patient", f"{patient or 'the patient'} is nobody on this ledger")
+    for place, performer in enumerate(resource.get("performer", ())):
+        if performer.get("reference") != patient:
+            findings.refuse(
+                f"Consent.performer[{place}]", "a representative's authority cannot be checked here"
+            )
+    for place, verification in enumerate(resource.get("verification", ())):
+        if verification.get("verified") is not True:
+            findings.refuse(f"Consent.verification[{place}]", "recorded as not verified")
+    for source in ("sourceAttachment", "sourceReference"):
+        if source in resource:
+            findings.warn(f"Consent.{source}", "its text is not read; the rules are what counts")
+    return directory.persons.get(patient, "")
+
+
+def _modifiers(value: object, path: str) -> list[str]:
+    """FHIRPaths of elements that may turn the meaning of what holds them."""
+    if isinstance(value, Mapping):
+        found = []
+        for name, item in value.items():
+            if name in ("modifierExtension", "implicitRules"):
+                found.append(f"{path}.{name}")
+            else:
+                found.extend(_modifiers(item, f"{path}.{name}"))
+        return found
+    if isinstance(value, list):
+        return [p for n, item in enumerate(value) for p in _modifiers(item, f"{path}[{n}]")]
+    return []
+
+
+# --- From base policy and provisions to rules ---------------------------------------------------
+
+
+def _rules(resource: Element, directory: Directory, findings: Findings) -> list[dict[str, Any]]:
+    base = _base_policy(resource, findings)
+    root = resource.get("provision", {})
+    effect = root.get("type", base)
+    if not effect:
+        return []
+    if "type" in root:
+        findings.warn(f"{_ROOT}.type", "R4 has no type here; it is read as the root's own effect")
+    scope = read_scope(root, _ROOT, effect, directory, findings)
+    _check_validity(resource, scope, findings)
+    if "type" not in root:
+        _check_untyped_root(root, base, findings)
+    nested = _nested(root, scope, effect, directory, findings)
+    if findings.problems:
+        return []
+    return _combined(root, effect, scope, nested, findings)
+
+
+def _base_policy(resource: Element, findings: Findings) -> str:
+    """``permit`` for OPTIN, ``deny`` for OPTOUT, empty when there is neither."""
+    named = {code for system, code in codings(resource.get("policyRule", {}))
+             if system == codes.POLICY_SYSTEM}  # fmt: skip
+    if named == {"OPTIN"}:
+        return "permit"
+    if named == {"OPTOUT"}:
+        return "deny"
+    findings.refuse("Consent.policyRule", "the base policy must be OPTIN or OPTOUT")
+    return ""
+
+
+def _check_validity(resource: Element, scope: Scope, findings: Findings) -> None:
+    """A consent that was over on the day it was given was not meant that way."""
+    given = times.interval(resource.get("dateTime"))
+    if given is not None and "end" in scope and scope["end"] <= given[0]:
+        findings.refuse(
+            f"{_ROOT}.period",
+            "over before the consent was given; if data of that time is meant, use dataPeriod",
+        )
+
+
+def _check_untyped_root(root: Element, base: str, findings: Findings) -> None:
+    """Accept an untyped root only as far as every known reading agrees."""
+    limits = [name for name in _LIMITS if name in root]
+    roles = {code for actor in root.get("actor", ()) for _, code in codings(actor["role"])}
+    # What a custodian holds cannot be opened by leaving the type out; it can be closed.
+    if roles - {codes.CUSTODIAN} or (roles and base == "permit"):
+        limits.append("actor")
+    if limits:
+        findings.refuse(
+            f"{_ROOT}.type",
+            f"without it, the limit by {', '.join(limits)} can mean 'only' or 'all but'",
+        )
+
+
+def _nested(
+    root: Element, scope: Scope, effect: str, directory: Directory, findings: Findings
+) -> list[tuple[str, str, Scope]]:
+    """(path, effect, scope within the root's) of each nested provision."""
+    found = []
+    for place, provision in enumerate(root.get("provision", ())):
+        path = f"{_ROOT}.provision[{place}]"
+        if "type" not in provision:
+            findings.refuse(f"{path}.type", "R4 requires it in a nested provision")
+            continue
+        if "provision" in provision:
+            findings.refuse(f"{path}.provision", "exceptions to exceptions are not read")
+        own = read_scope(provision, path, provision["type"], directory, findings)
+        merged = _within(scope, own, path, findings)
+        if merged == scope and provision["type"] != effect:
+            findings.refuse(path, "takes back all that the provision around it says")
+        found.append((path, provision["type"], merged))
+    return found
+
+
+def _within(outer: Scope, inner: Scope, path: str, findings: Findings) -> Scope:
+    """The inner scope with what it inherits; it may narrow the outer one and not leave it."""
+    merged = {**outer, **inner}
+    for part in outer.keys() & inner.keys():
+        if part in ("start", "data_start"):
+            merged[part] = max(outer[part], inner[part])
+        elif part in ("end", "data_end"):
+            merged[part] = min(outer[part], inner[part])
+        elif part == "confidentiality":
+            merged[part] = min(outer[part], inner[part], key=("N", "R", "V").index)
+        elif part == "purposes":
+            if not all(set(codes.purpose_lineage(p)) & set(outer[part]) for p in inner[part]):
+                findings.refuse(f"{path}.purpose", "not a purpose of the provision around it")
+        elif not set(inner[part]) <= set(outer[part]):
+            findings.refuse(path, f"its {part} are not among those of the provision around it")
+    for first, last in (("start", "end"), ("data_start", "data_end")):
+        if first in merged and last in merged and merged[first] >= merged[last]:
+            findings.refuse(path, "outside the period of the provision around it")
+    return merged
+
+
+def _combined(
+    root: Element,
+    effect: str,
+    scope: Scope,
+    nested: list[tuple[str, str, Scope]],
+    findings: Findings,
+) -> list[dict[str, Any]]:
+    """The rules of root and exceptions, fit for a contract in which every denial prevails."""
+    permits = [(path, inner) for path, kind, inner in nested if kind == "permit"]
+    rules = [rule for _, kind, inner in nested for rule in _written(kind, inner, findings)]
+    if effect == "permit":
+        if permits and "type" not in root:
+            findings.warn(_ROOT, "the base policy permits what the nested permits name, no more")
+        else:
+            rules = [*_written("permit", scope, findings), *rules]
+    elif not permits:
+        rules = [*_written("deny", scope, findings), *rules]
+    elif "purposes" not in scope and all(
+        set(inner.get("purposes", [""])) <= codes.EMERGENCY for _, inner in permits
+    ):
+        # Every purpose but the emergencies, which a rule must name and these permits do.
+        denied = {**scope, "purposes": list(codes.PURPOSE_HEADS)}
+        rules = [*_written("deny", denied, findings), *rules]
+    elif "type" in root:
+        for path, _ in permits:
+            findings.refuse(
+                path, "a denial prevails, so it can have emergency purposes excepted only"
+            )
+    else:
+        findings.warn(
+            _ROOT, "the base policy denies what nothing permits, as the ledger does anyway"
+        )
+    return rules
+
+
+def _written(effect: str, scope: Scope, findings: Findings) -> list[dict[str, Any]]:
+    """The rule of a scope; one for institutions and one for persons where both are named."""
+    rule = {"effect": effect, **scope}
+    if effect == "permit":
+        if "purposes" not in rule:
+            findings.warn(f"{_ROOT}.purpose", "no purpose is named: read as treatment (TREAT)")
+            rule["purposes"] = ["TREAT"]
+        if "confidentiality" not in rule:
+            findings.warn(f"{_ROOT}.securityLabel", "no level is named: read as normal (N)")
+            rule["confidentiality"] = "N"
+    if "institutions" in rule and "persons" in rule:
+        return [
+            {part: value for part, value in rule.items() if part != other}
+            for other in ("persons", "institutions")
+        ]
+    return [rule]
