@@ -1,0 +1,367 @@
+"""The connections of one node: TLS 1.3 with certificates on both sides, one per pair of nodes.
+
+Who dials whom is fixed (see `nodes_to_dial`), so there is normally one connection per pair. Where
+two meet all the same, both ends keep the one that the node with the smaller id dialled; of two in
+the same direction the newer, because the dialler only dials when it has lost the older.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import structlog
+
+from ledger.chain.block import PROTOCOL_VERSION
+from ledger.node.connection import Connection, Traffic, TransportSettings
+from ledger.node.frames import Frame, Hello, encode_frame
+from ledger.node.throttle import LogThrottle
+
+_log = structlog.get_logger(__name__)
+_jitter = random.SystemRandom()
+
+_SHUTDOWN_SECONDS: Final = 1.0
+#: Ends of a connection that are nobody's fault: neither counted nor logged as refusals.
+_ORDINARY: Final = frozenset({"lost", "closing", "replaced", "duplicate"})
+
+
+class TlsContexts(NamedTuple):
+    """How this node shows itself and whom it lets in, when it listens and when it dials."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """A connected peer, for status and metrics; ``queued`` in bytes."""
+
+    node: str
+    address: str
+    dialled: bool
+    height: int
+    queued: int
+
+
+def nodes_to_dial(node: str, validators: Collection[str]) -> set[str]:
+    """Whom a node dials: a validator those after it by id, any other node all validators."""
+    if node in validators:
+        return {other for other in validators if other > node}
+    return set(validators)
+
+
+def backoff(attempts: int, settings: TransportSettings) -> float:
+    """Seconds to wait after so many failed attempts in a row: doubling, capped, 50–100 % of it."""
+    pause = min(settings.backoff_cap, settings.backoff_first * 2.0 ** min(attempts, 30))
+    return pause * _jitter.uniform(0.5, 1.0)
+
+
+class PeerNetwork:
+    """Keeps connections to other nodes and passes frames.
+
+    Args:
+        node: this node's id.
+        chain: 32-byte chain id; peers on another chain are turned away.
+        listen: host and port; port 0 takes a free one, see `port`.
+        tls: both contexts must demand a certificate of the other side.
+        addresses: where nodes listen, as ``host:port``.
+        dial: the nodes to which this node keeps up a connection.
+        authorise: the id of the node to which the chain says the shown certificate belongs, or
+            None. Asked on every new connection and again by `recheck`.
+        height: of this node's newest final block.
+        on_frame: called with peer and frame, in order of arrival. The first frame of each
+            connection is its `Hello`; `Ping` is passed on too, but already answered. It may raise
+            `Malformed`, which costs the peer its connection.
+        on_lost: called when a peer is no longer connected.
+        settings: local limits.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        chain: bytes,
+        listen: tuple[str, int],
+        tls: TlsContexts,
+        *,
+        addresses: Mapping[str, str],
+        dial: Collection[str],
+        authorise: Callable[[ssl.SSLObject], str | None],
+        height: Callable[[], int],
+        on_frame: Callable[[str, Frame], None],
+        on_lost: Callable[[str], None] = lambda _node: None,
+        settings: TransportSettings | None = None,
+    ) -> None:
+        self.node = node
+        self.settings = settings or TransportSettings()
+        self.traffic = Traffic()
+        self._chain = chain
+        self._listen = listen
+        self._tls = tls
+        self._addresses = dict(addresses)
+        self._dial = set(dial) - {node}
+        self._authorise = authorise
+        self._height = height
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._peers: dict[str, Connection] = {}
+        self._socket: socket.socket | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._diallers: dict[str, asyncio.Task[None]] = {}
+        # Incoming connections that are not established, oldest first.
+        self._handshakes: dict[asyncio.Task[None], None] = {}
+        self._throttle = LogThrottle()
+
+    # the life of the network
+
+    async def start(self) -> None:
+        """Listen and begin to dial; raises `OSError` where the address cannot be used."""
+        host, port = self._listen
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        self._socket.setblocking(False)
+        self._tasks = [
+            asyncio.create_task(self._accept(self._socket)),
+            asyncio.create_task(self._heartbeat()),
+        ]
+        self._start_diallers()
+        _log.info("peers_listening", host=host, port=self.port)
+
+    async def close(self) -> None:
+        """Stop listening and dialling, end every connection, wait until they are gone."""
+        listening, self._socket = self._socket, None
+        tasks = [*self._tasks, *self._diallers.values(), *self._handshakes]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._diallers.clear()
+        if listening is not None:
+            listening.close()
+        connections = list(self._peers.values())
+        for connection in connections:
+            connection.end("closing", politely=True)
+        if connections:
+            await asyncio.wait(
+                [connection.gone for connection in connections], timeout=2 * _SHUTDOWN_SECONDS
+            )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._socket.getsockname()[1]) if self._socket else self._listen[1]
+
+    # what the node does with it
+
+    def send(self, node: str, frame: Frame) -> bool:
+        """Queue a frame for one peer; False when it is not connected or its queue is full."""
+        connection = self._peers.get(node)
+        return connection is not None and connection.send(type(frame), encode_frame(frame))
+
+    def broadcast(self, frame: Frame, to: Iterable[str] | None = None) -> int:
+        """Queue a frame for some peers, or for all; how many it was queued for."""
+        data, kind = encode_frame(frame), type(frame)
+        nodes = list(self._peers) if to is None else to
+        return sum(
+            connection.send(kind, data)
+            for node in nodes
+            if (connection := self._peers.get(node)) is not None
+        )
+
+    def peers(self) -> list[PeerStatus]:
+        """The peers that are connected now, by id."""
+        return [
+            PeerStatus(node, peer.address, peer.dialled, peer.height, peer.queued)
+            for node, peer in sorted(self._peers.items())
+        ]
+
+    def __contains__(self, node: str) -> bool:
+        """Whether a peer is connected now."""
+        return node in self._peers
+
+    def disconnect(self, node: str, reason: str) -> None:
+        """End the connection to a peer; a node that is to be dialled is dialled again."""
+        connection = self._peers.get(node)
+        if connection is not None:
+            connection.end(reason)
+
+    def configure(
+        self, addresses: Mapping[str, str], dial: Collection[str], tls: TlsContexts | None = None
+    ) -> None:
+        """Follow the chain's membership: addresses, nodes to dial, and trusted authorities.
+
+        Connections that exist are kept; `recheck` ends those that lost their right.
+        """
+        self._tls = tls or self._tls
+        self._addresses = dict(addresses)
+        self._dial = set(dial) - {self.node}
+        for node in set(self._diallers) - self._dial:
+            self._diallers.pop(node).cancel()
+        self._start_diallers()
+
+    def recheck(self) -> None:
+        """Ask again whose certificates are shown, and end connections that lost their right."""
+        for node, connection in list(self._peers.items()):
+            certificate = connection.certificate
+            if certificate is None or self._authorise(certificate) != node:
+                connection.end("unknown_certificate")
+
+    # what connections ask of their owner
+
+    def identify(self, certificate: ssl.SSLObject) -> str | None:
+        node = self._authorise(certificate)
+        return None if node == self.node else node
+
+    def hello(self) -> Hello:
+        return Hello(PROTOCOL_VERSION, self._chain, self.node, self._height())
+
+    def admit(self, connection: Connection, hello: Hello) -> str:
+        if hello.version != PROTOCOL_VERSION:
+            return "wrong_version"
+        if hello.chain != self._chain:
+            return "wrong_chain"
+        if hello.node != connection.node:
+            return "wrong_identity"
+        current = self._peers.get(hello.node)
+        if current is not None:
+            if current.dialled != connection.dialled and self._is_preferred(current):
+                return "duplicate"
+        elif (
+            len(self._peers) >= self.settings.max_connections
+            and connection.node not in self._addresses
+        ):
+            return "too_many_connections"
+        self._peers[hello.node] = connection
+        if current is not None:
+            current.end("replaced")
+        else:
+            _log.info("peer_connected", peer=hello.node, height=hello.height)
+        return ""
+
+    def deliver(self, connection: Connection, frame: Frame) -> None:
+        self._on_frame(connection.node, frame)
+
+    def ended(self, connection: Connection, explanation: str) -> None:
+        self._note_end(connection, explanation)
+        node = connection.node
+        if node and self._peers.get(node) is connection:
+            del self._peers[node]
+            _log.info("peer_lost", peer=node, reason=connection.reason)
+            self._on_lost(node)
+
+    # inner workings
+
+    def _is_preferred(self, connection: Connection) -> bool:
+        return connection.dialled == (self.node < connection.node)
+
+    def _note_end(self, connection: Connection, explanation: str) -> None:
+        reason, peer = connection.reason, connection.node or connection.expected
+        if reason in _ORDINARY:
+            return
+        if reason == "unreachable":
+            self.traffic.failed_dials += 1
+        else:
+            self.traffic.refused[reason] = self.traffic.refused.get(reason, 0) + 1
+        host = connection.address.rpartition(":")[0]
+        repeats = self._throttle.allow((reason, peer or host), asyncio.get_running_loop().time())
+        if repeats is not None:
+            _log.warning(
+                "peer_connection_ended",
+                reason=reason,
+                peer=peer or None,
+                address=connection.address,
+                explanation=explanation[:200],
+                repeats=repeats,
+            )
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        pause = 1 / self.settings.accepts_per_second
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listening)
+            except OSError as error:  # the peer gave up already, or no descriptors are left
+                _log.warning("accept_failed", error=str(error))
+                await asyncio.sleep(0.1)
+                continue
+            if len(self._handshakes) >= self.settings.max_handshakes:
+                next(iter(self._handshakes)).cancel()
+            task = asyncio.create_task(self._welcome(accepted, f"{address[0]}:{address[1]}"))
+            self._handshakes[task] = None
+            task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+            await asyncio.sleep(pause)
+
+    async def _welcome(self, accepted: socket.socket, address: str) -> None:
+        connection = Connection(self, address=address)
+        opening = asyncio.get_running_loop().connect_accepted_socket(
+            lambda: connection,
+            accepted,
+            ssl=self._tls.server,
+            ssl_handshake_timeout=self.settings.handshake_timeout,
+            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        await self._establish(connection, opening)
+
+    async def _establish(self, connection: Connection, opening: Awaitable[object]) -> None:
+        """Wait until TLS and greetings are through, or end the connection with the reason."""
+        try:
+            async with asyncio.timeout(self.settings.handshake_timeout):
+                await opening
+                await connection.ready
+        except TimeoutError:
+            connection.end("handshake_timeout")
+        except ssl.SSLError as error:
+            connection.end("handshake_failed", str(error))
+        except OSError as error:
+            connection.end("unreachable" if connection.dialled else "handshake_failed", str(error))
+        except asyncio.CancelledError:
+            connection.end("closing" if self._socket is None else "evicted")
+            raise
+
+    def _start_diallers(self) -> None:
+        for node in self._dial - set(self._diallers):
+            self._diallers[node] = asyncio.create_task(self._keep_connected(node))
+
+    async def _keep_connected(self, node: str) -> None:
+        loop = asyncio.get_running_loop()
+        attempts = -1
+        while True:
+            begun = loop.time()
+            while (current := self._peers.get(node)) is not None:
+                await asyncio.wait([current.closed])
+            # A connection that did not last is a failed attempt too.
+            lasted = loop.time() - begun > self.settings.backoff_cap
+            attempts = 0 if lasted else attempts + 1
+            await asyncio.sleep(backoff(attempts, self.settings))
+            if node not in self._peers:
+                await self._dial_once(node)
+
+    async def _dial_once(self, node: str) -> None:
+        self.traffic.dials += 1
+        address = self._addresses.get(node, "")
+        connection = Connection(self, expected=node, address=address)
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            connection.end("unreachable", "no address of the form host:port is configured")
+            return
+        opening = asyncio.get_running_loop().create_connection(
+            lambda: connection,
+            host.strip("[]"),
+            int(port),
+            ssl=self._tls.client,
+            ssl_handshake_timeout=self.settings.handshake_timeout,
+            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        await self._establish(connection, opening)
+
+    async def _heartbeat(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.settings.ping_interval)
+            now, height = loop.time(), self._height()
+            for connection in list(self._peers.values()):
+                connection.beat(now, height)
