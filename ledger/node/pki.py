@@ -192,6 +192,7 @@ def server_context(key: TlsKey, authorities: Mapping[str, str]) -> ssl.SSLContex
         authorities: institution id → PEM text of its CA, as on the chain.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0
     return _prepared(context, key, authorities)
 
 
@@ -210,7 +211,6 @@ def _prepared(
     context.options |= ssl.OP_NO_COMPRESSION
     # Each connection shows its certificate anew, so a removed member cannot resume an old session.
     context.options |= ssl.OP_NO_TICKET
-    context.num_tickets = 0
     for institution, pem in authorities.items():
         # One member's unreadable CA is that member's problem, not everybody's.
         with contextlib.suppress(InvalidAuthority):
