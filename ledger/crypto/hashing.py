@@ -38,6 +38,8 @@ MESSAGE = Domain("message")
 SOURCE = Domain("contract-source")
 RECORD = Domain("record")
 COMMITMENT = Domain("commitment")
+RELEASE_REQUEST = Domain("release-request")
+POINTER_REQUEST = Domain("pointer-request")
 
 
 def same(left: bytes, right: bytes) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from ledger.chain import limits
+
 FHIR_JSON: Final = "application/fhir+json"
 
 #: Media types by file name suffix. Files of other kinds are reported, not guessed at.
@@ -29,7 +31,8 @@ MEDIA: Final = {
     ".tiff": "image/tiff",
 }
 
-DEFAULT_LIMIT: Final = 64 * 1024 * 1024
+#: A record travels in one answer; larger ones would not fit into it when sealed.
+DEFAULT_LIMIT: Final = limits.MAX_FRAME_BYTES - limits.MIB
 
 
 class RecordUnavailable(Exception):

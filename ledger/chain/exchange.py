@@ -1,0 +1,250 @@
+"""The messages by which records and pointers move between a holder and those who may have them.
+
+Nothing of this goes on the chain; it is written down here, below nodes and clients, because both
+sides must agree about every byte. A request is signed by the key of the person who asks. An answer
+is sealed (`ledger.crypto.sealing`) to a reply key which that person fixed beforehand: for a record
+in the permitted request itself, for pointers in the signed question. So an answer is of use to
+nobody else, a request that is sent again gives nothing new, and neither needs a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ledger.chain import limits, merkle
+from ledger.chain.codec import Malformed, Record, decode, decode_value, encode
+from ledger.chain.pointer import SALT_SIZE, Pointer, pointer_from_value, record_digest
+from ledger.crypto import hashing, suites
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.sealing import SealingKey, seal
+
+MAX_REQUEST_BYTES: Final = limits.MAX_RECEIPT_BYTES + 64 * limits.KIB
+MAX_ANSWER_BYTES: Final = limits.MAX_FRAME_BYTES
+#: Pointers in one answer; who has more asks again with a larger ``skip``.
+MAX_POINTERS: Final = 10_000
+
+
+class Mismatch(ValueError):
+    """An answer that opens, and is not what the pointer or the question promised.
+
+    ``digest`` is what the record's bytes give, to be written down in ``access.receipt``; empty
+    where there is none.
+    """
+
+    def __init__(self, message: str, digest: bytes = b"") -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class ReleaseRequest(Record, frozen=True, array_like=True):
+    """Asking a holder for a record that a decision on the chain permits.
+
+    ``chain``: 32 bytes. ``holder``: institution id. ``decision``: id of the access decision.
+    ``receipt``: encoded receipt of the transaction in which it was made. ``requester``: wire
+    public key, the same that signed that transaction first. ``signature``: over
+    `release_digest`.
+    """
+
+    chain: bytes
+    holder: str
+    decision: str
+    receipt: bytes
+    requester: bytes
+    signature: bytes
+
+
+class SealedRecord(Record, frozen=True, array_like=True):
+    """A holder's answer: salt and exact bytes, sealed to the reply key of the decision.
+
+    ``name``: the pointer's leaf hash. ``media``: media type of the bytes. The salt travels inside
+    the seal: with it alone a guess at a short record could be checked against the chain.
+    """
+
+    decision: str
+    name: bytes
+    media: str
+    sealed: bytes
+
+
+class PointerRequest(Record, frozen=True, array_like=True):
+    """Asking a holder which records of a subject it has.
+
+    ``subject``: pseudonym. ``skip``: how many pointers to leave out from the beginning.
+    ``reply_key``: raw X25519 key, 32 bytes. ``requester``: wire public key of the subject or of
+    staff of the holder. ``signature``: over `pointers_digest`.
+    """
+
+    chain: bytes
+    holder: str
+    subject: str
+    skip: int
+    reply_key: bytes
+    requester: bytes
+    signature: bytes
+
+
+class SealedPointers(Record, frozen=True, array_like=True):
+    """A holder's answer: the canonical ``{"total": n, "pointers": [{"pointer", "proof"}, …]}``,
+    sealed to the reply key of the question."""
+
+    holder: str
+    sealed: bytes
+
+
+class _Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    root: bytes
+    index: int
+    size: int
+    path: tuple[bytes, ...]
+
+
+class _PointerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pointer: dict[str, Any]
+    proof: _Proof
+
+
+class _PointerList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    total: int
+    pointers: tuple[_PointerEntry, ...]
+
+
+def release_digest(request: ReleaseRequest) -> bytes:
+    """What the requester signs: everything in the request but the signature."""
+    return hashing.RELEASE_REQUEST(
+        encode(
+            (request.chain, request.holder, request.decision, request.receipt, request.requester)
+        )
+    )
+
+
+def pointers_digest(request: PointerRequest) -> bytes:
+    """What the asker signs: everything in the question but the signature."""
+    return hashing.POINTER_REQUEST(
+        encode(
+            (request.chain, request.holder, request.subject, request.skip, request.reply_key,
+             request.requester)
+        )
+    )  # fmt: skip
+
+
+def ask_release(
+    key: SigningKey, chain: bytes, holder: str, decision: str, receipt: bytes
+) -> ReleaseRequest:
+    """A signed request for a record; ``receipt`` is the encoded receipt of the permit."""
+    unsigned = ReleaseRequest(chain, holder, decision, receipt, key.public, b"")
+    return ReleaseRequest(
+        chain, holder, decision, receipt, key.public, key.sign(release_digest(unsigned))
+    )
+
+
+def ask_pointers(
+    key: SigningKey, chain: bytes, holder: str, subject: str, reply_key: bytes, skip: int = 0
+) -> PointerRequest:
+    """A signed question for the pointers of a subject."""
+    unsigned = PointerRequest(chain, holder, subject, skip, reply_key, key.public, b"")
+    signature = key.sign(pointers_digest(unsigned))
+    return PointerRequest(chain, holder, subject, skip, reply_key, key.public, signature)
+
+
+def decode_release_request(raw: bytes) -> ReleaseRequest:
+    """Read a release request from outside; raises `Malformed`. Says nothing about permission."""
+    return decode(raw, ReleaseRequest, limit=MAX_REQUEST_BYTES)
+
+
+def decode_pointer_request(raw: bytes) -> PointerRequest:
+    """Read a question for pointers from outside; raises `Malformed`."""
+    request = decode(raw, PointerRequest, limit=MAX_REQUEST_BYTES)
+    if request.skip < 0 or len(request.reply_key) != 32:
+        raise Malformed("a negative skip, or a reply key that is not 32 bytes")
+    return request
+
+
+def is_signed(request: ReleaseRequest | PointerRequest) -> bool:
+    """Whether the request is signed by the key that it names."""
+    digest = (
+        release_digest(request) if isinstance(request, ReleaseRequest) else pointers_digest(request)
+    )
+    return suites.verify(request.requester, digest, request.signature)
+
+
+def seal_record(
+    chain: bytes, decision: str, reply_key: bytes, pointer: Pointer, salt: bytes, content: bytes
+) -> SealedRecord:
+    """Seal a record to the reply key of a decision; raises `SealError` for an unusable key."""
+    name = pointer.name()
+    sealed = seal(reply_key, salt + content, _record_info(chain, decision, name))
+    return SealedRecord(decision, name, pointer.media, sealed)
+
+
+def open_record(
+    raw: bytes, key: SealingKey, chain: bytes, decision: str, pointer: Pointer
+) -> bytes:
+    """The bytes of a released record, checked against the digest in the pointer.
+
+    Args:
+        raw: an encoded `SealedRecord`.
+        key: the private half of the reply key in the permitted request.
+        chain: id of the chain.
+        decision: id of the decision that permitted it.
+        pointer: what was asked for.
+
+    Raises:
+        Malformed: not a sealed record.
+        SealError: sealed to another key, or for another chain, decision or record.
+        Mismatch: opened, and the bytes are not those to which the pointer commits.
+    """
+    answer = decode(raw, SealedRecord, limit=MAX_ANSWER_BYTES)
+    plain = key.open(answer.sealed, _record_info(chain, decision, pointer.name()))
+    salt, content = plain[:SALT_SIZE], plain[SALT_SIZE:]
+    digest = record_digest(salt, content)
+    if len(salt) != SALT_SIZE or not hashing.same(digest, pointer.digest):
+        raise Mismatch("the record is not the one to which the pointer commits", digest)
+    return content
+
+
+def seal_pointers(
+    request: PointerRequest, total: int, pointers: list[tuple[Pointer, dict[str, Any]]]
+) -> SealedPointers:
+    """Seal pointers with their proofs to the reply key of the question."""
+    content = {
+        "total": total,
+        "pointers": [{"pointer": pointer.value(), "proof": proof} for pointer, proof in pointers],
+    }
+    sealed = seal(request.reply_key, encode(content), pointers_digest(request))
+    return SealedPointers(request.holder, sealed)
+
+
+def open_pointers(
+    raw: bytes, key: SealingKey, request: PointerRequest
+) -> tuple[list[tuple[Pointer, dict[str, Any]]], int]:
+    """The pointers in an answer with their proofs, and how many the holder has of the subject.
+
+    That a proof's root is anchored is for the ``records`` contract to say.
+
+    Raises:
+        Malformed: not such an answer.
+        SealError: it does not open with this key, or answers another question.
+        Mismatch: a pointer of another subject or holder, or one whose proof does not hold.
+    """
+    answer = decode(raw, SealedPointers, limit=MAX_ANSWER_BYTES)
+    plain = key.open(answer.sealed, pointers_digest(request))
+    try:
+        content = msgspec.convert(decode_value(plain, limit=MAX_ANSWER_BYTES), _PointerList)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"not an answer to a question for pointers: {error}") from None
+    found = []
+    for entry in content.pointers:
+        pointer, proof = pointer_from_value(entry.pointer), entry.proof
+        if (pointer.subject, pointer.holder) != (request.subject, request.holder):
+            raise Mismatch("a pointer that was not asked for")
+        root = merkle.root_from_inclusion(pointer.name(), proof.index, proof.size, proof.path)
+        if root is None or root != proof.root:
+            raise Mismatch("a pointer whose proof does not hold")
+        found.append((pointer, {**msgspec.structs.asdict(proof), "path": list(proof.path)}))
+    return found, content.total
+
+
+def _record_info(chain: bytes, decision: str, name: bytes) -> bytes:
+    return encode(("release", chain, decision, name))
