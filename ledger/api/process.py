@@ -1,0 +1,107 @@
+"""A node process from start to end: its home, its store, the node and its HTTP interface."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from ledger.api.app import create_app
+from ledger.api.guard import check_binding
+from ledger.api.server import serving
+from ledger.chain.codec import Malformed
+from ledger.chain.database import StoreError
+from ledger.chain.store import Store
+from ledger.crypto.keyfile import KeyFileError
+from ledger.node.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
+from ledger.node.node import Node
+from ledger.node.tomlfile import InvalidFile
+
+_log = structlog.get_logger(__name__)
+
+GOOD, COULD_NOT_RUN = 0, 3
+
+#: Collections of the oldest generation are rare: most of what lives long is bytes in flat tables.
+_GC_THRESHOLDS = (50_000, 20, 100)
+
+
+class CannotRun(Exception):
+    """Why a node process ended or did not start, in one sentence for its operator."""
+
+
+def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
+    """Run the node of a home until SIGINT or SIGTERM.
+
+    Raises:
+        CannotRun: it could not start, or had to stop.
+    """
+    _configure_logging()
+    try:
+        home = load_home(path)
+        check_binding(home.settings.api.host, token)
+        with claim_home(home):
+            store = Store.open(home.store_url, create=True)
+            try:
+                _loop_runner()(_serve(home, store, passphrase, token))
+            finally:
+                store.close()
+    except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, StoreError, Malformed) as error:
+        raise CannotRun(str(error)) from error
+    except (ValueError, OSError) as error:
+        raise CannotRun(f"{path}: {error}") from error
+
+
+async def _serve(
+    home: NodeHome, store: Store, passphrase: Callable[[], str], token: str | None
+) -> None:
+    node = Node(home, store, home.signing_key(passphrase), home.tls_key(passphrase))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    await node.start()
+    try:
+        api = home.settings.api
+        async with serving(create_app(node, token=token), api.host, api.port) as url:
+            _log.info("api_listening", url=url)
+            failure = asyncio.create_task(node.run())
+            stop = asyncio.create_task(stopping.wait())
+            await asyncio.wait((failure, stop), return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if failure.done():
+                failure.result()
+            failure.cancel()
+    finally:
+        await node.close()
+        _log.info("node_stopped", node=node.node)
+
+
+def _loop_runner() -> Callable[..., None]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+def _configure_logging() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

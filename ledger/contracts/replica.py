@@ -1,0 +1,129 @@
+"""One copy of a chain: a store, the state tree over it, and the rules that extend it.
+
+A replica is what a node, the simulator and the auditor have in common. It is not safe for several
+threads: whoever owns it calls it from one thread at a time.
+"""
+
+from __future__ import annotations
+
+from ledger.chain.block import Block, Certificate, Header, ValidatorSet, verify_certificate
+from ledger.chain.constitution import Parameters, parameters_at, validators_at
+from ledger.chain.genesis import Genesis
+from ledger.chain.statetree import StateTree
+from ledger.chain.store import Store
+from ledger.contracts import blocks
+from ledger.contracts.blocks import Executed, Tip
+from ledger.contracts.machine import Machine
+
+#: Entries of one generation of the value cache; two generations are kept.
+_CACHE_ENTRIES = 40_000
+
+
+class _ValueCache:
+    """State values in memory, in two generations: the older one is dropped whole when the younger
+    is full, which costs nothing per read and keeps what is read often."""
+
+    def __init__(self, store: Store, entries: int = _CACHE_ENTRIES) -> None:
+        self._store = store
+        self._entries = entries
+        self._young: dict[bytes, bytes | None] = {}
+        self._old: dict[bytes, bytes | None] = {}
+
+    def read(self, key: bytes) -> bytes | None:
+        if key in self._young:
+            return self._young[key]
+        value = self._old[key] if key in self._old else self._store.value(key)
+        self._put(key, value)
+        return value
+
+    def write(self, writes: dict[bytes, bytes | None]) -> None:
+        for key, value in writes.items():
+            self._put(key, value)
+
+    def _put(self, key: bytes, value: bytes | None) -> None:
+        if len(self._young) >= self._entries:
+            self._old, self._young = self._young, {}
+        self._young[key] = value
+
+
+class Replica:
+    """The chain as one member holds it, always at a block boundary."""
+
+    def __init__(self, store: Store, machine: Machine | None = None) -> None:
+        """Open the chain that the store holds; raises `ValueError` for a store without one."""
+        genesis = store.genesis()
+        head = store.head()
+        if genesis is None or head is None:
+            raise ValueError("the store holds no chain")
+        self.store = store
+        self.genesis = genesis
+        self.machine = machine or Machine()
+        self.head: Header = head
+        self._cache = _ValueCache(store)
+        self.read = self._cache.read
+        self._tree = StateTree(store)
+        self._log = store.log()
+        self._refresh()
+
+    @classmethod
+    def found(cls, store: Store, genesis: Genesis, machine: Machine | None = None) -> Replica:
+        """Run the genesis in an empty store and open the chain that it starts."""
+        machine = machine or Machine()
+        execution = machine.genesis(genesis)
+        tree = StateTree(store)
+        update = tree.update(execution.writes, 0)
+        header = blocks.genesis_header(
+            genesis.chain_id(), genesis.created, update.root, execution.writes.get
+        )
+        store.initialise(genesis, header, execution.writes, update.tiles)
+        return cls(store, machine)
+
+    def _refresh(self) -> None:
+        height = self.head.height + 1
+        self.validators: ValidatorSet = validators_at(self.read, height)
+        self.parameters: Parameters = parameters_at(self.read, height)
+
+    def tip(self) -> Tip:
+        """Where the next block goes."""
+        return Tip(
+            header=self.head,
+            log_root=self._log.root(),
+            read=self.read,
+            tree=self._tree,
+            known=self.store.seen,
+            validators=self.validators,
+            parameters=self.parameters,
+        )
+
+    def commit(self, executed: Executed, certificate: Certificate) -> None:
+        """Store a block that was executed on the present tip, in one database transaction.
+
+        Raises:
+            StoreUnusable, StoreFull: nothing was stored; the replica is where it was.
+        """
+        self.store.commit(
+            executed.block,
+            certificate,
+            executed.encoded_results,
+            executed.writes,
+            executed.update.tiles,
+            [transaction.id for transaction in executed.transactions],
+        )
+        self._tree.adopt(executed.update)
+        self._cache.write(executed.writes)
+        self.head = executed.block.header
+        self._log.append(self.head.hash())
+        self._refresh()
+
+    def extend(self, block: Block, certificate: Certificate) -> Executed:
+        """Check a certified block from somebody else, execute it and store it.
+
+        Raises:
+            InvalidCertificate: nobody vouches for the block.
+            BlockFault: a quorum vouches for a block that breaks the rules, or this node computes
+                something else than they did.
+        """
+        verify_certificate(block.header, certificate, self.validators)
+        executed = blocks.check(self.tip(), self.machine, block)
+        self.commit(executed, certificate)
+        return executed

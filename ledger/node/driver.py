@@ -1,0 +1,232 @@
+"""Gives the consensus core its inputs and carries out its effects.
+
+The core decides, this module does: it is the only place where votes meet the disk and the network,
+so the rule that a vote is durable before it is sent is kept here, by carrying out effects in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from ledger.chain.block import Block, Certificate
+from ledger.chain.store import Store, StoreFull
+from ledger.chain.vote import Vote
+from ledger.consensus import effects, inputs
+from ledger.consensus.core import Core
+from ledger.consensus.messages import encode_message
+from ledger.contracts.blocks import BlockFault, Executed
+from ledger.contracts.replica import Replica
+from ledger.node.executor import Executor
+from ledger.node.frames import Consensus, Frame
+from ledger.node.mempool import Mempool
+
+_log = structlog.get_logger(__name__)
+
+#: A proposer waits so long for company when a lone transaction arrives, in seconds.
+LINGER_SECONDS = 0.008
+#: Inputs from peers that may wait; what comes beyond is dropped, and resent by the protocol.
+MAX_WAITING_INPUTS = 20_000
+#: How long to wait before trying again to write to a full disk, in seconds.
+FULL_DISK_PAUSE = 5.0
+
+
+class Diverged(RuntimeError):
+    """A quorum certified a block that this node cannot reproduce; it must not go on."""
+
+
+def now_ms() -> int:
+    """This node's clock in milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Driver:
+    """Runs one validator's part in the consensus.
+
+    Args:
+        send: queues a frame for one node; broadcast: for several.
+        final: called after a block was stored, before the next height begins.
+        behind: told which nodes have a height that this node lacks.
+        lagging: told which node lacks a height that this node has.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        core: Core,
+        replica: Replica,
+        executor: Executor,
+        store: Store,
+        mempool: Mempool,
+        *,
+        send: Callable[[str, Frame], bool],
+        broadcast: Callable[[Frame, list[str]], object],
+        final: Callable[[Executed], Awaitable[None]],
+        behind: Callable[[str, int], None],
+        lagging: Callable[[str], None],
+        accused: Callable[[str], None],
+    ) -> None:
+        self.node = node
+        self.core = core
+        #: Why this node cannot go on by itself, for the status; empty when nothing is wrong.
+        self.trouble = ""
+        self._replica = replica
+        self._executor = executor
+        self._store = store
+        self._mempool = mempool
+        self._send = send
+        self._broadcast = broadcast
+        self._final = final
+        self._behind = behind
+        self._lagging = lagging
+        self._accused = accused
+        self._inputs: deque[inputs.Input] = deque()
+        self._wake = asyncio.Event()
+        self._timers: dict[inputs.Timer, asyncio.TimerHandle] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+        # Votes have a writer of their own: one must not wait behind the execution of a block.
+        self._votes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="votes")
+
+    def feed(self, item: inputs.Input) -> None:
+        """Queue an input for the core."""
+        if isinstance(item, inputs.Received) and len(self._inputs) >= MAX_WAITING_INPUTS:
+            return
+        self._inputs.append(item)
+        self._wake.set()
+
+    def begin(self) -> None:
+        """Tell the core that the next height is open."""
+        height = self._replica.head.height + 1
+        self.feed(
+            inputs.Begin(
+                inputs.HeightContext(
+                    chain=self._replica.head.chain,
+                    height=height,
+                    parent=self._replica.head,
+                    validators=self._replica.validators,
+                    parameters=self._replica.parameters,
+                    votes=tuple(self._store.votes(height)),
+                    work_pending=any(True for _ in self._mempool),
+                )
+            )
+        )
+
+    async def run(self) -> None:
+        """Feed the core until cancelled; raises `Diverged` when this node must not go on."""
+        self.begin()
+        try:
+            while True:
+                while self._inputs:
+                    for effect in self.core.handle(self._inputs.popleft()):
+                        await self._carry_out(effect)
+                self._wake.clear()
+                await self._wake.wait()
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            for job in self._jobs:
+                job.cancel()
+            self._votes.shutdown(wait=True)
+
+    async def _carry_out(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Persist(votes):
+                await self._persist(votes)
+            case effects.Broadcast(message):
+                others = [
+                    member.node
+                    for member in self._replica.validators.members
+                    if member.node != self.node
+                ]
+                self._broadcast(Consensus(encode_message(message)), others)
+            case effects.Send(node, message):
+                self._send(node, Consensus(encode_message(message)))
+            case effects.SetTimer(timer, height, view, delay_ms):
+                self._set_timer(timer, height, view, delay_ms)
+            case effects.CancelTimer(timer):
+                handle = self._timers.pop(timer, None)
+                if handle is not None:
+                    handle.cancel()
+            case effects.BuildBlock(height, view):
+                self._start(self._build(height, view))
+            case effects.CheckBlock(digest, block):
+                self._start(self._check(digest, block))
+            case effects.Decide(block, certificate):
+                await self._decide(block, certificate)
+            case effects.Behind(height, nodes):
+                for node in nodes:
+                    self._behind(node, height)
+            case effects.Lagging(node, _height):
+                self._lagging(node)
+            case effects.Accuse(fault):
+                _log.warning(
+                    "peer_accused", peer=fault.accused, rule=fault.rule, detail=fault.detail
+                )
+                self._accused(fault.accused)
+
+    def _start(self, job: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._jobs.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("consensus_job_failed", error=repr(error), exc_info=error)
+
+    def _set_timer(self, timer: inputs.Timer, height: int, view: int, delay_ms: int) -> None:
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
+        fired = inputs.TimerFired(timer, height, view)
+        loop = asyncio.get_running_loop()
+        self._timers[timer] = loop.call_later(delay_ms / 1000, self.feed, fired)
+
+    async def _persist(self, votes: tuple[Vote, ...]) -> None:
+        loop = asyncio.get_running_loop()
+        await self._durably(
+            lambda: loop.run_in_executor(self._votes, self._store.save_votes, votes)
+        )
+
+    async def _durably(self, write: Callable[[], Awaitable[object]]) -> object:
+        """Do a write, and while the disk is full say so and try again."""
+        while True:
+            try:
+                done = await write()
+            except StoreFull as error:
+                self.trouble = f"the disk is full: {error}"
+                _log.error("disk_full", error=str(error))
+                await asyncio.sleep(FULL_DISK_PAUSE)
+            else:
+                self.trouble = ""
+                return done
+
+    async def _build(self, height: int, view: int) -> None:
+        parameters = self._replica.parameters
+        if 0 < len(self._mempool) < parameters.block_transactions // 4:
+            await asyncio.sleep(LINGER_SECONDS)
+        chosen = self._mempool.take(parameters.block_bytes, parameters.block_transactions, height)
+        block = await self._executor.build(height, view, self.node, now_ms(), chosen)
+        if block is not None:
+            self.feed(inputs.BlockBuilt(height, view, block))
+
+    async def _check(self, digest: bytes, block: Block) -> None:
+        fault = await self._executor.check(block, now_ms())
+        if fault is not None:
+            _log.warning("proposal_refused", height=block.header.height, fault=str(fault))
+        self.feed(inputs.BlockChecked(digest, None if fault is None else str(fault)))
+
+    async def _decide(self, block: Block, certificate: Certificate) -> None:
+        try:
+            executed = await self._durably(lambda: self._executor.commit(block, certificate))
+        except BlockFault as fault:
+            self.trouble = f"a quorum decided a block that this node cannot reproduce: {fault}"
+            _log.error("diverged", height=block.header.height, fault=str(fault))
+            raise Diverged(self.trouble) from fault
+        if isinstance(executed, Executed):
+            await self._final(executed)

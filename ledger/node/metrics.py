@@ -1,0 +1,49 @@
+"""The numbers that a node publishes for Prometheus; every metric is declared here."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+
+class Metrics:
+    """One registry per node, so that several nodes can live in one test process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.height = self._gauge("height", "Height of the newest final block.")
+        self.view = self._gauge("view", "View of the height that is being decided.")
+        self.block_time = self._gauge("block_time_seconds", "Time of the newest final block.")
+        self.pending = self._gauge("pending_transactions", "Transactions waiting for a block.")
+        self.peers = self._gauge("peers_connected", "Peers connected now.")
+        self.certificate_expiry = self._gauge(
+            "certificate_expiry_seconds", "When the next certificate of this node runs out."
+        )
+        self.blocks = self._counter("blocks", "Blocks stored since the start.")
+        self.transactions = self._counter("transactions", "Transactions in those blocks.")
+        self.refused = Counter(
+            "ledger_refused_transactions",
+            "Transactions refused before they were ordered.",
+            ("code",),
+            registry=self.registry,
+        )
+        self.view_changes = self._counter("view_changes", "Views left without a decision.")
+        self.accusations = self._counter("accusations", "Faults of peers that were noticed.")
+        self.released = self._counter("records_released", "Records sealed for a requester.")
+        self.withheld = self._counter("records_withheld", "Requests for records turned down.")
+        self.altered = self._counter("records_altered", "Records found changed at the holder.")
+        self.commit_seconds = Histogram(
+            "ledger_block_seconds",
+            "From a block's time to its being stored here.",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"ledger_{name}", text, registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"ledger_{name}", text, registry=self.registry)

@@ -1,0 +1,389 @@
+"""One member's node: everything that runs in it, put together.
+
+The node owns one replica. Validators drive it by consensus, observers by certified blocks from
+peers; both serve the same reads. See `docs/architecture.md` for the way of a request through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from ledger.chain import limits
+from ledger.chain.block import Block, Certificate, Header
+from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
+from ledger.chain.result import CallResult, Result, decode_result
+from ledger.chain.statetree import StateProof, StateTree
+from ledger.chain.store import Store
+from ledger.chain.transaction import Body, Call, Transaction, sign_transaction
+from ledger.consensus import inputs
+from ledger.consensus.core import Core
+from ledger.consensus.messages import decode_message
+from ledger.contracts.blocks import Executed, admission_fault
+from ledger.contracts.machine import BlockContext, Machine
+from ledger.contracts.replica import Replica
+from ledger.crypto.keys import SigningKey
+from ledger.node import frames
+from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
+from ledger.node.driver import Driver, now_ms
+from ledger.node.events import EventFeed
+from ledger.node.executor import Executor
+from ledger.node.home import NodeHome
+from ledger.node.inbox import Inbox
+from ledger.node.membership import Membership, changes_membership
+from ledger.node.mempool import Mempool
+from ledger.node.metrics import Metrics
+from ledger.node.pki import TlsKey
+from ledger.node.sync import Sync, answer
+from ledger.node.transport import PeerNetwork, nodes_to_dial
+
+_log = structlog.get_logger(__name__)
+
+#: A validator waits so long for its own decision before it fetches a single block, in seconds.
+PATIENCE_SECONDS = 0.5
+#: Heights for which a transaction of the node itself stays valid.
+OWN_WINDOW = 1_000
+#: How long the node waits for a transaction of its own, in seconds.
+OWN_PATIENCE = 60.0
+
+
+class Node:
+    """A running node. Make it, `start` it, await `run`, `close` it.
+
+    Args:
+        home: claimed by this process.
+        store: open for writing; founded from the home's genesis when it is empty.
+        key: the node's signing key.
+        tls: the node's TLS key and certificate.
+    """
+
+    def __init__(self, home: NodeHome, store: Store, key: SigningKey, tls: TlsKey) -> None:
+        self.home = home
+        self.store = store
+        self.metrics_ = Metrics()
+        self._key = key
+        genesis = home.genesis()
+        stored = store.genesis()
+        if stored is None:
+            self.replica = Replica.found(store, genesis)
+        elif stored.chain_id() != genesis.chain_id():
+            raise ValueError(f"{home.path}: the store holds another chain than genesis.json")
+        else:
+            self.replica = Replica(store)
+        self._queries = Machine()
+        self.membership = Membership(store.value, tls)
+        self.mempool = Mempool(self._admissible, lambda identity: bool(store.seen([identity])))
+        self._executor = Executor(self.replica, self.mempool.verified)
+        self._feed = EventFeed(store)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._oldest: tuple[bytes, float] | None = None
+        self.started = now_ms()
+        self.sync = Sync(
+            self._height,
+            self._ask,
+            self._extend,
+            patience=PATIENCE_SECONDS if self.validates else 0.0,
+        )
+        self.inbox = Inbox(
+            store,
+            self.mempool,
+            next_height=lambda: self._height() + 1,
+            publish=lambda frame: self.links.broadcast(frame, self._other_validators()),
+            work=self._work,
+        )
+        self.links = PeerNetwork(
+            self.node,
+            self.chain,
+            (home.settings.peer.host, home.settings.peer.port),
+            self.membership.tls,
+            addresses=home.settings.peers,
+            dial=self._dial(),
+            authorise=self.membership.authorise,
+            height=self._height,
+            on_frame=self._on_frame,
+            on_lost=self.sync.lost,
+        )
+        self.driver = self._driver() if self.validates else None
+
+    # --- what it is ----------------------------------------------------------------------------
+
+    @property
+    def node(self) -> str:
+        return self.home.node
+
+    @property
+    def institution(self) -> str:
+        return self.home.institution
+
+    @property
+    def network(self) -> str:
+        return self.replica.genesis.network
+
+    @property
+    def chain(self) -> bytes:
+        return self.replica.head.chain
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        return self.metrics_.registry
+
+    @property
+    def validates(self) -> bool:
+        """Whether this node votes on the next block."""
+        return self.replica.validators.find(self.node) is not None
+
+    def _height(self) -> int:
+        return self.replica.head.height
+
+    def _other_validators(self) -> list[str]:
+        return [
+            member.node for member in self.replica.validators.members if member.node != self.node
+        ]
+
+    def _dial(self) -> set[str]:
+        validators = [member.node for member in self.replica.validators.members]
+        return nodes_to_dial(self.node, validators)
+
+    def _admissible(self, transaction: Transaction, height: int) -> str | None:
+        return admission_fault(transaction, self.chain, height, self.replica.parameters)
+
+    # --- its life ------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen, dial, vote and catch up from now on; raises `OSError` for a taken port."""
+        await self.links.start()
+        self._spawn(self.sync.run())
+        self._spawn(self.inbox.repeat())
+        if self.driver is not None:
+            self._spawn(self.driver.run())
+        _log.info("node_started", node=self.node, height=self._height(), votes=self.validates)
+
+    async def run(self) -> None:
+        """Return when the first part of the node fails, by raising what it raised."""
+        while True:
+            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+                self._tasks.remove(task)
+
+    async def close(self) -> None:
+        """Stop everything; what was acknowledged is on disk already."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.links.close()
+        await asyncio.to_thread(self._executor.close)
+
+    def _spawn(self, job: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.create_task(job))
+
+    def _ask(self, node: str, request: frames.GetBlocks) -> bool:
+        return self.links.send(node, request)
+
+    def _driver(self) -> Driver:
+        return Driver(
+            self.node,
+            Core(self.node, self._key),
+            self.replica,
+            self._executor,
+            self.store,
+            self.mempool,
+            send=self.links.send,
+            broadcast=self.links.broadcast,
+            final=self._final,
+            behind=self.sync.heard,
+            lagging=self._remind,
+            accused=lambda _node: self.metrics_.accusations.inc(),
+        )
+
+    # --- blocks --------------------------------------------------------------------------------
+
+    async def _extend(self, block: Block, certificate: Certificate) -> None:
+        executed = await self._executor.extend(block, certificate)
+        if executed is not None:
+            await self._final(executed)
+
+    async def _final(self, executed: Executed) -> None:
+        """A block is stored: let everybody who waits for it know."""
+        header = executed.block.header
+        ids = [transaction.id for transaction in executed.transactions]
+        registry_changed = any(key.startswith(b"registry/keys/") for key in executed.writes)
+        self.inbox.final(ids, registry_changed)
+        metrics = self.metrics_
+        metrics.height.set(header.height)
+        metrics.block_time.set(header.time / 1000)
+        metrics.blocks.inc()
+        metrics.transactions.inc(len(ids))
+        metrics.commit_seconds.observe(max(0, now_ms() - header.time) / 1000)
+        metrics.pending.set(len(self.mempool))
+        if changes_membership(executed.writes):
+            self.membership.refresh()
+            self.links.configure(self.home.settings.peers, self._dial())
+            self.links.recheck()
+        validators = {member.node for member in self.replica.validators.members}
+        followers = [peer.node for peer in self.links.peers() if peer.node not in validators]
+        self.links.broadcast(frames.NewHead(header.height, header.hash()), followers)
+        self._take_part()
+        await self._feed.grew(header.height)
+
+    def _take_part(self) -> None:
+        """Vote on the next height if this node is a validator there."""
+        if self.driver is None and self.validates:
+            self.driver = self._driver()
+            self._spawn(self.driver.run())
+            return
+        if self.driver is not None:
+            self.driver.begin()
+            if self._neglected():
+                self.driver.feed(inputs.Neglected())
+
+    def _neglected(self) -> bool:
+        """Whether the oldest waiting transaction is passed over although blocks are made."""
+        first = next(iter(self.mempool), None)
+        if first is None:
+            self._oldest = None
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._oldest is None or self._oldest[0] != first.id:
+            self._oldest = (first.id, now)
+            return False
+        return now - self._oldest[1] > 2 * self.replica.parameters.view_timeout / 1000
+
+    def _remind(self, node: str) -> None:
+        head = self.replica.head
+        self.links.send(node, frames.NewHead(head.height, head.hash()))
+
+    def _work(self) -> None:
+        if self.driver is not None:
+            self.driver.feed(inputs.WorkPending())
+
+    def _on_frame(self, peer: str, frame: frames.Frame) -> None:
+        match frame:
+            case frames.Consensus(message):
+                if self.driver is not None:
+                    self.driver.feed(inputs.Received(peer, decode_message(message)))
+            case frames.Transactions():
+                self.inbox.gossiped(frame)
+            case frames.GetBlocks():
+                self.links.send(peer, answer(self.store, self._height(), frame))
+            case frames.Blocks():
+                self.sync.arrived(peer, frame)
+            case (
+                frames.Hello(height=height)
+                | frames.Ping(height=height)
+                | frames.Pong(height=height)
+            ):
+                self.sync.heard(peer, height)
+            case frames.NewHead(height, _block):
+                self.sync.heard(peer, height)
+
+    # --- transactions --------------------------------------------------------------------------
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
+        answers = self.inbox.submit(raws)
+        for given in answers:
+            if not given.accepted:
+                self.metrics_.refused.labels(given.code).inc()
+        return answers
+
+    async def wait(self, tx_id: bytes, timeout_s: float) -> None:
+        await self.inbox.wait(tx_id, timeout_s)
+
+    def pending(self, tx_id: bytes) -> bool:
+        return tx_id in self.mempool
+
+    async def perform(self, call: Call) -> tuple[int, CallResult]:
+        """Send one call signed by this node; its height and result once it is final.
+
+        Raises:
+            TimeoutError: it was not final in time.
+            PermissionError: the node does not take it in.
+        """
+        height = self._height()
+        body = Body(
+            chain=self.chain,
+            nonce=secrets.token_bytes(limits.MAX_NONCE_BYTES),
+            valid_from=height,
+            valid_until=height + min(OWN_WINDOW, self.replica.parameters.validity_window),
+            atomic=False,
+            calls=(call,),
+            signers=(self._key.public,),
+        )
+        transaction = sign_transaction(body, self._key)
+        (submission,) = await self.submit([transaction.raw])
+        if not submission.accepted:
+            raise PermissionError(f"{submission.code}: {submission.detail}")
+        await self.wait(transaction.id, OWN_PATIENCE)
+        outcome = self.outcome(transaction.id)
+        if outcome is None:
+            raise TimeoutError("the transaction is not final yet")
+        return outcome[0], outcome[2].calls[0]
+
+    # --- reads ---------------------------------------------------------------------------------
+
+    def receipt(self, tx_id: bytes) -> Receipt | None:
+        return build_receipt(self.store, tx_id)
+
+    def outcome(self, tx_id: bytes) -> tuple[int, int, Result] | None:
+        place = self.store.locate(tx_id)
+        if place is None:
+            return None
+        results = self.store.results(place[0])
+        return None if results is None else (*place, decode_result(results[place[1]]))
+
+    def head(self) -> Header:
+        return self.replica.head
+
+    def header(self, height: int) -> Header | None:
+        return self.store.header(height)
+
+    def block(self, height: int) -> Block | None:
+        return self.store.block(height)
+
+    def certificate(self, height: int) -> Certificate | None:
+        return self.store.certificate(height)
+
+    def results(self, height: int) -> tuple[bytes, ...] | None:
+        return self.store.results(height)
+
+    def state(self, key: bytes, height: int | None = None) -> bytes | None:
+        return self.store.value(key, height)
+
+    def state_proof(
+        self, key: bytes, height: int
+    ) -> tuple[Header, Certificate | None, StateProof, bytes | None]:
+        header = self.store.header(height)
+        if header is None:
+            raise LookupError(f"there is no block at height {height}")
+        proof = StateTree(self.store).prove(key, height)
+        value = self.store.value(key, height)
+        return header, self.store.certificate(height), proof, value
+
+    def handovers(self, height: int) -> tuple[Handover, ...]:
+        return handovers(self.store, height)
+
+    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
+        head = self.replica.head
+        context = BlockContext(head.chain, head.height, head.time)
+        return await asyncio.to_thread(
+            self._queries.query, self.store.value, context, contract, method, arguments
+        )
+
+    def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
+        return self._feed.after(after)
+
+    def status(self) -> Status:
+        from ledger.node.condition import status_of
+
+        return status_of(self)
+
+    def ready(self) -> tuple[bool, str]:
+        if self.links.port == 0:
+            return False, "the node is starting"
+        if self.sync.target > self._height() + 10:
+            return False, f"catching up: at {self._height()} of {self.sync.target}"
+        return True, "ready"
