@@ -57,7 +57,7 @@ def decode_genesis(raw: bytes) -> Genesis:
         raise Malformed("genesis file too large")
     try:
         genesis = msgspec.json.decode(raw, type=Genesis)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not a genesis file: {error}") from None
     return check_genesis(genesis)
 

@@ -276,7 +276,7 @@ def _read(path: Path) -> _KeyFile:
         if len(raw) > MAX_FILE_BYTES:
             raise KeyFileError(f"{path}: too large for a key file")
         content = msgspec.json.decode(raw, type=_KeyFile)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise KeyFileError(f"{path}: not a key file: {error}") from None
     if content.format != FORMAT:
         raise KeyFileError(f"{path}: format {content.format!r}; this software reads {FORMAT!r}")

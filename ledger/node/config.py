@@ -102,8 +102,8 @@ class NodeSection(Table):
 
 
 class InstitutionSection(Table):
-    """``[[institutions]]``: a member. ``records``: the data sets of ``ledger/data`` that a demo puts
-    into its vault; ``fhir``: the Organization in them which stands for it."""
+    """``[[institutions]]``: a member. ``records``: the data sets of ``ledger/data`` that a demo
+    puts into its vault; ``fhir``: the Organization in them which stands for it."""
 
     id: Identifier
     name: Name

@@ -98,7 +98,7 @@ def load_people(directory: Path) -> People:
         raise invalid("too large")
     try:
         content = msgspec.json.decode(raw, type=_PeopleFile)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid(f"not a people file: {error}") from None
     if content.format != FORMAT:
         raise invalid(f"format {content.format!r}; this software reads {FORMAT!r}")
