@@ -1,0 +1,109 @@
+"""The tables of the store.
+
+Only ``meta``, ``blocks`` and ``votes`` hold what nothing else can give back; every other table is
+computed from the blocks, and the auditor compares each of its rows. Tables that grow with every
+transaction are written at their end: a row of ``state`` or ``tiles`` never changes, and the one
+random access that a state write costs is in a narrow index of numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+SCHEMA_VERSION: Final = 1
+
+metadata = MetaData()
+
+#: SQLite gives only the type INTEGER an automatic row number.
+_ROW = BigInteger().with_variant(Integer, "sqlite")
+
+#: ``schema``: the version above; ``genesis``: the genesis file; ``chain``: its hash.
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+#: ``header``, ``certificate``: canonical records, the certificate empty at height 0.
+#: ``body``, ``results``: arrays of the raw envelopes and of the encoded results.
+#: ``tree``: the height of the root tile in force. ``total``: transactions up to here.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("height", _ROW, primary_key=True, autoincrement=False),
+    Column("tree", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("header", LargeBinary, nullable=False),
+    Column("certificate", LargeBinary, nullable=False),
+    Column("results", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+#: Where a transaction stands: the block and the place in it.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("height", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: One row for each write of an entry; ``value`` is null where it was deleted.
+#: ``name``: first 8 bytes of the key's hash, ``map``: first 4 bytes of the hash of its
+#: contract/map, both as signed numbers. Two keys may share a number, so a reader compares ``key``.
+state = Table(
+    "state",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("name", BigInteger, nullable=False),
+    Column("map", Integer, nullable=False),
+    Column("height", BigInteger, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary),
+)
+Index("state_by_name", state.c.name, state.c.height)
+Index("state_by_map", state.c.map, state.c.id)
+
+#: Versions of the tiles of the state tree; ``path`` has one byte for every four bits.
+tiles = Table(
+    "tiles",
+    metadata,
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("path", LargeBinary, primary_key=True),
+    Column("tile", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Complete nodes of the RFC 9162 tree over header hashes; level 0 holds the leaf hashes.
+log = Table(
+    "log",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: What this validator has promised; see `ledger.chain.vote`.
+votes = Table(
+    "votes",
+    metadata,
+    Column("height", BigInteger, primary_key=True, autoincrement=False),
+    Column("view", BigInteger, primary_key=True, autoincrement=False),
+    Column("phase", String(32), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("message", LargeBinary, nullable=False),
+)
