@@ -161,6 +161,8 @@ def claim_home(home: NodeHome | Path) -> Iterator[None]:
         InvalidHome: the lock file cannot be made.
     """
     path = home.path if isinstance(home, NodeHome) else home
+    if not path.is_dir():
+        raise InvalidHome(f"{path}: cannot lock: there is no such directory")
     lock = FileLock(path / "node.lock")
     try:
         lock.acquire(blocking=False)
