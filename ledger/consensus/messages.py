@@ -12,7 +12,9 @@ part: their hash is what is signed, so statements stay small wherever they are s
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from ledger.chain import limits
 from ledger.chain.block import Block, check_header, commit_digest
@@ -119,9 +121,12 @@ class NewView(Record, frozen=True, array_like=True, tag="new-view"):
         return self.pre_prepare.node
 
 
-Message = PrePrepare | Prepare | Commit | ViewChange | NewView
+#: What carries one signature of its sender.
+Statement = PrePrepare | Prepare | Commit | ViewChange
+Message = Statement | NewView
 
 _ANY_MESSAGE: Final[Any] = Message
+S = TypeVar("S", bound=Statement)
 
 
 def pre_prepare_statement(chain: bytes, height: int, view: int, digest: bytes) -> bytes:
@@ -141,7 +146,7 @@ def view_change_statement(
     return hashing.MESSAGE(encode(("view-change", chain, height, view, prepared)))
 
 
-def statement(chain: bytes, message: PrePrepare | Prepare | Commit | ViewChange) -> bytes:
+def statement(chain: bytes, message: Statement) -> bytes:
     """The 32 bytes that the sender of ``message`` signed."""
     match message:
         case PrePrepare(height=height, view=view, digest=digest):
@@ -152,6 +157,18 @@ def statement(chain: bytes, message: PrePrepare | Prepare | Commit | ViewChange)
             return commit_digest(chain, height, view, digest)
         case ViewChange(height=height, view=view, prepared=prepared):
             return view_change_statement(chain, height, view, prepared)
+
+
+def without_block(message: S) -> S:
+    """The signed part alone: what is stored as a vote and shown as evidence."""
+    if isinstance(message, PrePrepare | ViewChange) and message.block is not None:
+        return msgspec.structs.replace(message, block=None)
+    return message
+
+
+def with_block(change: ViewChange, block: Block) -> ViewChange:
+    """The view change as its new proposer gets it."""
+    return msgspec.structs.replace(change, block=block)
 
 
 def encode_message(message: Message) -> bytes:
@@ -184,7 +201,7 @@ def decode_message(raw: bytes) -> Message:
     return message
 
 
-def _check_statement(message: PrePrepare | Prepare | Commit | ViewChange) -> None:
+def _check_statement(message: Statement) -> None:
     if not 1 <= message.height <= MAX_HEIGHT:
         raise Malformed("a height out of range")
     if not 0 <= message.view <= MAX_VIEW:

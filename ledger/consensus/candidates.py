@@ -1,0 +1,65 @@
+"""The blocks of one height that this node holds, and what executing them showed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ledger.chain.block import Block
+
+#: Blocks kept beside the locked one. Older ones go; should one of them become final after all, it
+#: is fetched with its certificate.
+_KEPT: Final = 8
+
+
+class Candidates:
+    """Blocks by header hash, with a verdict once there is one. A verdict is never asked twice."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[bytes, Block] = {}
+        self._locked: tuple[bytes, Block] | None = None
+        self._asked: set[bytes] = set()
+        self._verdicts: dict[bytes, str | None] = {}
+
+    def __contains__(self, digest: object) -> bool:
+        return isinstance(digest, bytes) and self.get(digest) is not None
+
+    def get(self, digest: bytes) -> Block | None:
+        """The block with that header hash, if it is at hand."""
+        if self._locked is not None and self._locked[0] == digest:
+            return self._locked[1]
+        return self._blocks.get(digest)
+
+    def keep(self, digest: bytes, block: Block) -> None:
+        """Hold on to a block whose transactions are known to be those of its header."""
+        self._blocks.pop(digest, None)
+        self._blocks[digest] = block
+        if len(self._blocks) > _KEPT:
+            del self._blocks[next(iter(self._blocks))]
+
+    def lock(self, digest: bytes, block: Block) -> None:
+        """Hold on to the locked block whatever comes; replaces the one locked before."""
+        self._locked = digest, block
+
+    def to_check(self, digest: bytes) -> bool:
+        """Whether the block has yet to be given out for checking; true once."""
+        if digest in self._asked:
+            return False
+        self._asked.add(digest)
+        return True
+
+    def was_given_out(self, digest: bytes) -> bool:
+        """Whether the block has been given out for checking."""
+        return digest in self._asked
+
+    def judge(self, digest: bytes, fault: str | None) -> None:
+        """Note the outcome of executing the block: None where every root is right."""
+        self._asked.add(digest)
+        self._verdicts[digest] = fault
+
+    def judged(self, digest: bytes) -> bool:
+        """Whether there is a verdict."""
+        return digest in self._verdicts
+
+    def fault(self, digest: bytes) -> str | None:
+        """What was found wrong with a judged block, or None."""
+        return self._verdicts[digest]

@@ -1,0 +1,84 @@
+"""Where the messages for one height are examined and filed.
+
+Cheap questions come first: who sent it, is it news. A signature is verified once, and only of a
+message that could change something.
+"""
+
+from __future__ import annotations
+
+from ledger.chain.block import Block
+from ledger.consensus.ballots import Ballots
+from ledger.consensus.candidates import Candidates
+from ledger.consensus.committee import Committee, body_fits
+from ledger.consensus.errors import PeerFault
+from ledger.consensus.messages import (
+    Commit,
+    NewView,
+    Prepare,
+    PrePrepare,
+    ViewChange,
+    without_block,
+)
+
+
+class Intake:
+    """Fills the ballots and the candidates of a height with what stands up to examination.
+
+    Every method raises `PeerFault`, after which the ballots are as they were.
+    """
+
+    def __init__(self, committee: Committee, ballots: Ballots, candidates: Candidates) -> None:
+        self._committee = committee
+        self._ballots = ballots
+        self._candidates = candidates
+
+    def vote(self, vote: Prepare | Commit) -> bool:
+        """File a vote; whether it was news."""
+        if not self._ballots.has_news(vote):
+            return False
+        self._committee.authenticate(vote)
+        self._ballots.add(vote)
+        return True
+
+    def view_change(self, change: ViewChange, *, wants_block: bool) -> bool:
+        """File a VIEW-CHANGE, with the block beside it if this node could have to propose it.
+
+        Returns whether there was news.
+        """
+        news = self._ballots.has_news(change)
+        if news:
+            self._committee.authenticate(change)
+            self._committee.check_view_change(change)
+            self._ballots.add(change)
+        elif self._ballots.held(change) != without_block(change):
+            return False
+        if not wants_block or change.block is None or change.prepared is None:
+            return news
+        digest = change.prepared.digest
+        if digest in self._candidates:
+            return news
+        if change.block.header.hash() != digest or not body_fits(change.block):
+            raise PeerFault(change.node, "wrong-block", "the block is not the one prepared")
+        self._candidates.keep(digest, change.block)
+        return True
+
+    def pre_prepare(self, proposal: PrePrepare) -> None:
+        """File the signed statement of a proposal; what it proposes is for `proposed_block`."""
+        proposer = self._committee.proposer(proposal.view)
+        if proposal.node != proposer:
+            detail = f"it is not the proposer of view {proposal.view}, {proposer} is"
+            raise PeerFault(proposal.node, "not-proposer", detail)
+        if self._ballots.held(proposal) == without_block(proposal):
+            return
+        self._committee.authenticate(proposal)
+        if self._ballots.has_news(proposal):
+            self._ballots.add(proposal)
+
+    def proposed_block(self, message: PrePrepare | NewView) -> Block:
+        """The block of a proposal whose statement has been filed, if it may stand in its view."""
+        if isinstance(message, NewView):
+            self._committee.check_justification(message, self._ballots.view_changes)
+            return self._committee.check_proposed_block(message.pre_prepare)
+        if message.view > 0:
+            raise PeerFault(message.node, "unjustified", "a new view without view changes")
+        return self._committee.check_proposed_block(message)
