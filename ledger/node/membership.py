@@ -8,7 +8,14 @@ from typing import Any
 
 from ledger.chain import limits
 from ledger.chain.codec import decode_value
-from ledger.node.pki import TlsKey, UntrustedPeer, client_context, server_context, verified_peer
+from ledger.node.pki import (
+    TlsKey,
+    UntrustedPeer,
+    client_context,
+    server_context,
+    trust,
+    verified_peer,
+)
 from ledger.node.transport import TlsContexts
 
 _PREFIX = b"governance/"
@@ -56,11 +63,11 @@ class Membership:
         An authority that was removed stays in the TLS contexts, which cannot forget one, but no
         longer in the look-up of `authorise`, which is what lets a peer in.
         """
-        known = set(self._authorities.values())
+        known = self._authorities.items()
         self._load()
-        for pem in set(self._authorities.values()) - known:
-            for context in self.tls:
-                context.load_verify_locations(cadata=pem)
+        added = dict(self._authorities.items() - known)
+        for context in self.tls:
+            trust(context, added)
 
     def authorise(self, connection: ssl.SSLObject) -> str | None:
         """The id of the node whose certificate the peer showed, if the chain has that node."""

@@ -211,14 +211,20 @@ def _prepared(
     context.options |= ssl.OP_NO_COMPRESSION
     # Each connection shows its certificate anew, so a removed member cannot resume an old session.
     context.options |= ssl.OP_NO_TICKET
-    for institution, pem in authorities.items():
-        # One member's unreadable CA is that member's problem, not everybody's.
-        with contextlib.suppress(InvalidAuthority):
-            context.load_verify_locations(
-                cadata=read_authority(institution, pem).public_bytes(_DER)
-            )
+    trust(context, authorities)
     key.load_into(context)
     return context
+
+
+def trust(context: ssl.SSLContext, authorities: Mapping[str, str]) -> None:
+    """Let a context accept what more CAs have issued; it cannot forget any, `verified_peer` can.
+
+    A CA that cannot be read is passed over: that is its member's problem, not everybody's.
+    """
+    for institution, pem in authorities.items():
+        with contextlib.suppress(InvalidAuthority):
+            authority = read_authority(institution, pem)
+            context.load_verify_locations(cadata=authority.public_bytes(_DER))
 
 
 def peer_identity(certificate: x509.Certificate) -> PeerIdentity:
