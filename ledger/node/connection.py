@@ -254,7 +254,11 @@ class Connection(asyncio.Protocol):
         refusal = self._owner.admit(self, hello)
         if refusal:
             # The peer should still get our greeting: its operator then sees what differs.
-            self.end(refusal, politely=True)
+            self.end(
+                refusal,
+                f"it says: version {hello.version}, chain {hello.chain.hex()}, node {hello.node!r}",
+                politely=True,
+            )
             return
         self.established = True
         self.ready.set_result(None)

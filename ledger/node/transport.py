@@ -301,13 +301,16 @@ class PeerNetwork:
             lambda: connection,
             accepted,
             ssl=self._tls.server,
-            ssl_handshake_timeout=self.settings.handshake_timeout,
+            ssl_handshake_timeout=2 * self.settings.handshake_timeout,
             ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await self._establish(connection, opening)
 
     async def _establish(self, connection: Connection, opening: Awaitable[object]) -> None:
-        """Wait until TLS and greetings are through, or end the connection with the reason."""
+        """Wait until TLS and greetings are through, or end the connection with the reason.
+
+        The event loop's own time limit for TLS is set higher, so that this one decides.
+        """
         try:
             async with asyncio.timeout(self.settings.handshake_timeout):
                 await opening
@@ -353,7 +356,7 @@ class PeerNetwork:
             host.strip("[]"),
             int(port),
             ssl=self._tls.client,
-            ssl_handshake_timeout=self.settings.handshake_timeout,
+            ssl_handshake_timeout=2 * self.settings.handshake_timeout,
             ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await self._establish(connection, opening)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +118,12 @@ def test_the_first_frame_has_its_own_limit():
 def test_a_sender_cannot_make_a_frame_that_the_receiver_would_refuse():
     with pytest.raises(ValueError, match="at most"):
         encode_frame(Transactions((bytes(frames.MAX_GOSSIP_BYTES),)))
+
+
+def test_the_protocol_text_lists_every_kind_with_its_limit():
+    text = (Path(__file__).parents[3] / "docs/protocol/wire.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|.*\| ([\d,]+) \|$", text, re.MULTILINE)
+    assert rows == [
+        (str(number), record.__name__, f"{limit:,}")
+        for number, (record, limit) in frames.KINDS.items()
+    ]

@@ -97,17 +97,25 @@ def test_every_pair_has_exactly_one_dialler():
             assert ((node, other) in dials) + ((other, node) in dials) == expected
 
 
-async def test_two_nodes_that_dial_each_other_keep_the_same_one_connection(start):
-    first, second = await start("a"), await start("b")
-    for here, there in ((first, second), (second, first)):
-        here.network.configure({there.name: f"127.0.0.1:{there.network.port}"}, {there.name})
-    await until(lambda: "b" in first.network and "a" in second.network)
-    await asyncio.sleep(0.3)
-    (of_first,), (of_second,) = first.network.peers(), second.network.peers()
-    assert of_first.dialled
-    assert not of_second.dialled
-    assert first.network.send("b", Consensus(b"still here"))
-    await until(lambda: second.got(Consensus))
+@pytest.mark.parametrize("order", ["at once", "smaller first", "larger first"])
+async def test_two_nodes_that_dial_each_other_keep_what_the_smaller_id_dialled(start, order):
+    a, b = await start("a"), await start("b")
+    for here, there in ((a, b), (b, a)):
+        here.network.configure({there.name: f"127.0.0.1:{there.network.port}"}, set())
+    if order == "at once":
+        await asyncio.gather(a.network._dial_once("b"), b.network._dial_once("a"))
+    elif order == "smaller first":
+        await a.network._dial_once("b")
+        await b.network._dial_once("a")
+    else:
+        await b.network._dial_once("a")
+        await a.network._dial_once("b")
+    await until(lambda: [peer.dialled for peer in a.network.peers()] == [True])
+    await until(lambda: [peer.dialled for peer in b.network.peers()] == [False])
+    assert a.network.send("b", Consensus(b"still here"))
+    await until(lambda: b.got(Consensus))
+    await asyncio.sleep(0.2)
+    assert [peer.dialled for peer in (*a.network.peers(), *b.network.peers())] == [True, False]
 
 
 async def test_a_peer_that_died_is_dialled_until_it_is_back(start):
@@ -258,8 +266,7 @@ async def test_a_connection_without_tls_or_without_greeting_times_out(start):
     silent = await RawPeer.connect(node.network.port, "c")
     assert await plain.hung_up()
     assert await silent.hung_up()
-    assert sum(node.refused.values()) == 2
-    assert node.refused["handshake_timeout"] >= 1
+    assert node.refused == {"handshake_timeout": 2}
 
 
 async def test_a_peer_that_falls_silent_is_given_up(start):
@@ -292,7 +299,9 @@ async def test_a_newer_connection_of_a_peer_replaces_the_older(start):
 async def test_a_flood_of_strangers_disturbs_nobody(start):
     settings = replace(QUICK, max_handshakes=16, accepts_per_second=500, handshake_timeout=2.0)
     a, b = await pair(start, settings=settings)
-    flood = [await asyncio.open_connection("127.0.0.1", b.network.port) for _ in range(100)]
+    flood = [
+        RawPeer(*await asyncio.open_connection("127.0.0.1", b.network.port)) for _ in range(100)
+    ]
     for number in range(50):
         a.network.send("b", Consensus(bytes([number])))
         await asyncio.sleep(0.005)
@@ -303,8 +312,7 @@ async def test_a_flood_of_strangers_disturbs_nobody(start):
     assert a.lost == b.lost == []
     assert b.refused["evicted"] >= 80
     assert len(b.network._handshakes) <= 16
-    for _, writer in flood:
-        writer.close()
+    assert all(await asyncio.gather(*(peer.hung_up() for peer in flood)))
 
 
 async def test_strangers_beyond_the_connection_limit_are_refused_and_known_nodes_are_not(start):
