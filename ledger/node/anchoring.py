@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-import msgspec
 import structlog
 
 from ledger.chain.result import CallResult
 from ledger.chain.transaction import Call
-from ledger.node.vault import TakeIn, Vault
+from ledger.node.vault.vault import TakeIn, Vault
 
 _log = structlog.get_logger(__name__)
 
 BATCH = 1_000
 
-#: Sends one call signed by the node and returns its height and result once it is final.
+#: Sends one call signed by the node; its height and result once it is final.
 Perform = Callable[[Call], Awaitable[tuple[int, CallResult]]]
 
 
@@ -66,8 +65,3 @@ async def anchor(
         problems=len(report.problems),
     )
     return report
-
-
-def read_subjects(raw: bytes) -> dict[str, str]:
-    """The file that maps patient references to pseudonyms; raises `msgspec.DecodeError`."""
-    return msgspec.json.decode(raw, type=dict[str, str])

@@ -20,6 +20,7 @@ from ledger.chain.vote import Vote
 from ledger.consensus import effects, inputs
 from ledger.consensus.core import Core
 from ledger.consensus.messages import encode_message
+from ledger.consensus.status import Status
 from ledger.contracts.blocks import BlockFault, Executed
 from ledger.contracts.replica import Replica
 from ledger.node.executor import Executor
@@ -66,13 +67,14 @@ class Driver:
         *,
         send: Callable[[str, Frame], bool],
         broadcast: Callable[[Frame, list[str]], object],
-        final: Callable[[Executed], Awaitable[None]],
+        final: Callable[[Executed, Certificate], Awaitable[None]],
         behind: Callable[[str, int], None],
         lagging: Callable[[str], None],
         accused: Callable[[str], None],
     ) -> None:
         self.node = node
-        self.core = core
+        self._core = core
+        self._begun = False
         #: Why this node cannot go on by itself, for the status; empty when nothing is wrong.
         self.trouble = ""
         self._replica = replica
@@ -99,6 +101,10 @@ class Driver:
         self._inputs.append(item)
         self._wake.set()
 
+    def snapshot(self) -> Status | None:
+        """Where the core stands, or None before the first height began."""
+        return self._core.status() if self._begun else None
+
     def begin(self) -> None:
         """Tell the core that the next height is open."""
         height = self._replica.head.height + 1
@@ -122,8 +128,9 @@ class Driver:
         try:
             while True:
                 while self._inputs:
-                    for effect in self.core.handle(self._inputs.popleft()):
+                    for effect in self._core.handle(self._inputs.popleft()):
                         await self._carry_out(effect)
+                    self._begun = True
                 self._wake.clear()
                 await self._wake.wait()
         finally:
@@ -229,4 +236,4 @@ class Driver:
             _log.error("diverged", height=block.header.height, fault=str(fault))
             raise Diverged(self.trouble) from fault
         if isinstance(executed, Executed):
-            await self._final(executed)
+            await self._final(executed, certificate)

@@ -9,26 +9,27 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Coroutine, Sequence
+from importlib.metadata import version
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from ledger.chain import limits
-from ledger.chain.block import Block, Certificate, Header
-from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
-from ledger.chain.result import CallResult, Result, decode_result
-from ledger.chain.statetree import StateProof, StateTree
+from ledger.chain.block import Block, Certificate
+from ledger.chain.constitution import validators_at
+from ledger.chain.result import CallResult
 from ledger.chain.store import Store
 from ledger.chain.transaction import Body, Call, Transaction, sign_transaction
 from ledger.consensus import inputs
 from ledger.consensus.core import Core
 from ledger.consensus.messages import decode_message
 from ledger.contracts.blocks import Executed, admission_fault
-from ledger.contracts.machine import BlockContext, Machine
 from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
 from ledger.node import frames
-from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
+from ledger.node.answers import Cursor, Expiry, LedgerEvent, PeerStatus, Status, Submission
+from ledger.node.condition import Situation, explain, validator_statuses
+from ledger.node.desk import RecordDesk
 from ledger.node.driver import Driver, now_ms
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
@@ -38,6 +39,7 @@ from ledger.node.membership import Membership, changes_membership
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.pki import TlsKey
+from ledger.node.reads import ChainReads
 from ledger.node.sync import Sync, answer
 from ledger.node.transport import PeerNetwork, nodes_to_dial
 
@@ -51,7 +53,7 @@ OWN_WINDOW = 1_000
 OWN_PATIENCE = 60.0
 
 
-class Node:
+class Node(ChainReads):
     """A running node. Make it, `start` it, await `run`, `close` it.
 
     Args:
@@ -63,7 +65,7 @@ class Node:
 
     def __init__(self, home: NodeHome, store: Store, key: SigningKey, tls: TlsKey) -> None:
         self.home = home
-        self.store = store
+        super().__init__(store)
         self.metrics_ = Metrics()
         self._key = key
         genesis = home.genesis()
@@ -74,13 +76,19 @@ class Node:
             raise ValueError(f"{home.path}: the store holds another chain than genesis.json")
         else:
             self.replica = Replica(store)
-        self._queries = Machine()
         self.membership = Membership(store.value, tls)
         self.mempool = Mempool(self._admissible, lambda identity: bool(store.seen([identity])))
         self._executor = Executor(self.replica, self.mempool.verified)
         self._feed = EventFeed(store)
         self._tasks: list[asyncio.Task[None]] = []
         self._oldest: tuple[bytes, float] | None = None
+        self._missing_since: dict[str, int] = {}
+        self._view_changes = 0
+        self._next_expiry = Expiry(
+            what=f"TLS certificate of {self.node}",
+            expires=int(tls.certificate.not_valid_after_utc.timestamp() * 1000),
+        )
+        self.metrics_.certificate_expiry.set(self._next_expiry.expires / 1000)
         self.started = now_ms()
         self.sync = Sync(
             self._height,
@@ -105,9 +113,18 @@ class Node:
             authorise=self.membership.authorise,
             height=self._height,
             on_frame=self._on_frame,
-            on_lost=self.sync.lost,
+            on_lost=self._lost,
         )
         self.driver = self._driver() if self.validates else None
+        self._desk = RecordDesk(
+            home,
+            self.chain,
+            validators_at(lambda key: store.value(key, 0), 1),
+            block_time=lambda: self.replica.head.time,
+            whois=self.whois,
+            perform=self.perform,
+            metrics=self.metrics_,
+        )
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -160,6 +177,7 @@ class Node:
         self._spawn(self.inbox.repeat())
         if self.driver is not None:
             self._spawn(self.driver.run())
+        self._spawn(self._desk.keep_anchored())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.validates)
 
     async def run(self) -> None:
@@ -177,6 +195,7 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.links.close()
         await asyncio.to_thread(self._executor.close)
+        self._desk.close()
 
     def _spawn(self, job: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.create_task(job))
@@ -205,9 +224,9 @@ class Node:
     async def _extend(self, block: Block, certificate: Certificate) -> None:
         executed = await self._executor.extend(block, certificate)
         if executed is not None:
-            await self._final(executed)
+            await self._final(executed, certificate)
 
-    async def _final(self, executed: Executed) -> None:
+    async def _final(self, executed: Executed, certificate: Certificate) -> None:
         """A block is stored: let everybody who waits for it know."""
         header = executed.block.header
         ids = [transaction.id for transaction in executed.transactions]
@@ -218,6 +237,8 @@ class Node:
         metrics.block_time.set(header.time / 1000)
         metrics.blocks.inc()
         metrics.transactions.inc(len(ids))
+        metrics.view_changes.inc(certificate.view)
+        self._view_changes += certificate.view
         metrics.commit_seconds.observe(max(0, now_ms() - header.time) / 1000)
         metrics.pending.set(len(self.mempool))
         if changes_membership(executed.writes):
@@ -261,6 +282,11 @@ class Node:
         if self.driver is not None:
             self.driver.feed(inputs.WorkPending())
 
+    def _lost(self, peer: str) -> None:
+        self._missing_since[peer] = now_ms()
+        self.metrics_.peers.set(len(self.links.peers()))
+        self.sync.lost(peer)
+
     def _on_frame(self, peer: str, frame: frames.Frame) -> None:
         match frame:
             case frames.Consensus(message):
@@ -272,14 +298,12 @@ class Node:
                 self.links.send(peer, answer(self.store, self._height(), frame))
             case frames.Blocks():
                 self.sync.arrived(peer, frame)
-            case (
-                frames.Hello(height=height)
-                | frames.Ping(height=height)
-                | frames.Pong(height=height)
-            ):
-                self.sync.heard(peer, height)
-            case frames.NewHead(height, _block):
-                self.sync.heard(peer, height)
+            case frames.Hello():
+                self._missing_since.pop(peer, None)
+                self.metrics_.peers.set(len(self.links.peers()))
+                self.sync.heard(peer, frame.height)
+            case frames.Ping() | frames.Pong() | frames.NewHead():
+                self.sync.heard(peer, frame.height)
 
     # --- transactions --------------------------------------------------------------------------
 
@@ -323,63 +347,75 @@ class Node:
             raise TimeoutError("the transaction is not final yet")
         return outcome[0], outcome[2].calls[0]
 
-    # --- reads ---------------------------------------------------------------------------------
+    # --- records and events -----------------------------------------------------------------------
 
-    def receipt(self, tx_id: bytes) -> Receipt | None:
-        return build_receipt(self.store, tx_id)
+    async def release(self, request: bytes) -> bytes:
+        return await self._desk.release(request)
 
-    def outcome(self, tx_id: bytes) -> tuple[int, int, Result] | None:
-        place = self.store.locate(tx_id)
-        if place is None:
-            return None
-        results = self.store.results(place[0])
-        return None if results is None else (*place, decode_result(results[place[1]]))
-
-    def head(self) -> Header:
-        return self.replica.head
-
-    def header(self, height: int) -> Header | None:
-        return self.store.header(height)
-
-    def block(self, height: int) -> Block | None:
-        return self.store.block(height)
-
-    def certificate(self, height: int) -> Certificate | None:
-        return self.store.certificate(height)
-
-    def results(self, height: int) -> tuple[bytes, ...] | None:
-        return self.store.results(height)
-
-    def state(self, key: bytes, height: int | None = None) -> bytes | None:
-        return self.store.value(key, height)
-
-    def state_proof(
-        self, key: bytes, height: int
-    ) -> tuple[Header, Certificate | None, StateProof, bytes | None]:
-        header = self.store.header(height)
-        if header is None:
-            raise LookupError(f"there is no block at height {height}")
-        proof = StateTree(self.store).prove(key, height)
-        value = self.store.value(key, height)
-        return header, self.store.certificate(height), proof, value
-
-    def handovers(self, height: int) -> tuple[Handover, ...]:
-        return handovers(self.store, height)
-
-    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
-        head = self.replica.head
-        context = BlockContext(head.chain, head.height, head.time)
-        return await asyncio.to_thread(
-            self._queries.query, self.store.value, context, contract, method, arguments
-        )
+    async def pointers(self, request: bytes) -> bytes:
+        return await self._desk.pointers(request)
 
     def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
         return self._feed.after(after)
 
     def status(self) -> Status:
-        from ledger.node.condition import status_of
-
-        return status_of(self)
+        core = self.driver.snapshot() if self.driver is not None else None
+        validators = self.replica.validators
+        peers = {peer.node: peer for peer in self.links.peers()}
+        head = self.replica.head
+        committing, reason = explain(
+            Situation(
+                now=now_ms(),
+                height=head.height,
+                block_time=head.time if head.height else self.started,
+                target=self.sync.target,
+                trouble=self.driver.trouble if self.driver is not None else "",
+                pending=len(self.mempool),
+                idle_interval=self.replica.parameters.empty_block_interval,
+                validators=[member.node for member in validators.members],
+                quorum=validators.quorum,
+                connected=list(peers),
+                node=self.node,
+                core=core,
+            )
+        )
+        return Status(
+            node=self.node,
+            institution=self.institution,
+            network=self.network,
+            chain=self.chain.hex(),
+            role="validator" if self.validates else "observer",
+            height=head.height,
+            block=head.hash().hex(),
+            block_time=head.time,
+            view=core.view if core is not None else 0,
+            phase=core.phase.value if core is not None else "following",
+            proposer=core.proposer if core is not None else head.proposer,
+            committing=committing,
+            reason=reason,
+            validators=validator_statuses(
+                core,
+                {member.node: member.institution for member in validators.members},
+                list(peers),
+                self._missing_since,
+                self.node,
+            ),
+            peers=tuple(
+                PeerStatus(
+                    node=node,
+                    address=address,
+                    connected=node in peers,
+                    height=peers[node].height if node in peers else None,
+                )
+                for node, address in sorted(self.home.settings.peers.items())
+            ),
+            pending_transactions=len(self.mempool),
+            pending_bytes=self.mempool.size_bytes,
+            view_changes=self._view_changes,
+            syncing=self.sync.target > head.height + 1,
+            next_expiry=self._next_expiry,
+            version=version("health-ledger"),
+        )
 
     def ready(self) -> tuple[bool, str]:
         if self.links.port == 0:

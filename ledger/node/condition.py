@@ -1,0 +1,124 @@
+"""Why nothing is being committed, in one sentence, and the rest of a node's status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger.consensus.status import Status as CoreStatus
+from ledger.node.answers import ValidatorStatus
+
+#: A head older than this many empty-block intervals is a stall.
+STALE_INTERVALS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the sentence is made of; times in milliseconds since 1970 UTC.
+
+    ``trouble``: what the consensus driver says is wrong with this node, or empty. ``target``: the
+    highest chain that a peer claims. ``idle_interval``: the chain's empty-block interval.
+    """
+
+    now: int
+    height: int
+    block_time: int
+    target: int
+    trouble: str
+    pending: int
+    idle_interval: int
+    validators: Sequence[str]
+    quorum: int
+    connected: Sequence[str]
+    node: str
+    core: CoreStatus | None
+
+
+def explain(situation: Situation) -> tuple[bool, str]:
+    """Whether blocks are being made as far as this node can tell, and why not."""
+    if situation.trouble:
+        return False, situation.trouble[0].upper() + situation.trouble[1:]
+    if situation.target > situation.height + 1:
+        behind = situation.target - situation.height
+        return True, f"Catching up: {behind} blocks behind the highest peer."
+    reachable = {*situation.connected, situation.node} & set(situation.validators)
+    missing = sorted(set(situation.validators) - reachable)
+    if len(reachable) < situation.quorum and situation.node in situation.validators:
+        return False, (
+            f"Quorum lost: {len(reachable)} of {len(situation.validators)} validators can be "
+            f"reached and {situation.quorum} are needed; missing: {', '.join(missing)}."
+        )
+    if not reachable:
+        return False, "Cut off: no validator can be reached."
+    age = situation.now - situation.block_time
+    if age <= STALE_INTERVALS * situation.idle_interval and not _stuck(situation.core):
+        return True, _well(situation, missing)
+    if situation.core is None:
+        return False, f"No block for {age // 1000} seconds; asking {', '.join(sorted(reachable))}."
+    return False, _stalled(situation.core, age)
+
+
+def _stuck(core: CoreStatus | None) -> bool:
+    return core is not None and core.view > 0 and core.work_pending
+
+
+def _well(situation: Situation, missing: Sequence[str]) -> str:
+    work = (
+        f"{situation.pending} transactions are waiting." if situation.pending else "Nothing to do."
+    )
+    absent = f" Not connected: {', '.join(missing)}." if missing else ""
+    return f"Blocks are being made. {work}{absent}"
+
+
+def _stalled(core: CoreStatus, age: int) -> str:
+    start = f"No block for {age // 1000} seconds. Height {core.height}, view {core.view}: "
+    if core.refusal is not None:
+        return start + f"this node refuses the proposal of {core.proposer}: {core.refusal}"
+    silent = sorted(set(core.validators) - set(core.prepared) - {core.node})
+    if core.proposal is None:
+        changing = ", ".join(f"{node} to view {view}" for node, view in core.changing)
+        return start + (
+            f"waiting for a proposal of {core.proposer}"
+            + (f"; changing: {changing}" if changing else "")
+            + "."
+        )
+    if len(core.prepared) < core.quorum:
+        return start + f"{len(core.prepared)} prepared; nothing from {', '.join(silent)}."
+    late = sorted(set(core.validators) - set(core.committed))
+    return start + f"{len(core.committed)} committed; nothing from {', '.join(late)}."
+
+
+def validator_statuses(
+    core: CoreStatus | None,
+    institutions: Mapping[str, str],
+    connected: Sequence[str],
+    missing_since: Mapping[str, int],
+    node: str,
+) -> tuple[ValidatorStatus, ...]:
+    """What each validator has done at the height that is being decided.
+
+    ``institutions``: node id → institution, in proposer order.
+    """
+    changing = dict(core.changing) if core is not None else {}
+
+    def voted(member: str) -> tuple[str, ...]:
+        if core is None:
+            return ()
+        phases = (
+            ("pre-prepare", core.proposal is not None and member == core.proposer),
+            ("prepare", member in core.prepared),
+            ("commit", member in core.committed),
+            ("view-change", changing.get(member, 0) > core.view),
+        )
+        return tuple(name for name, has in phases if has)
+
+    return tuple(
+        ValidatorStatus(
+            node=member,
+            institution=institution,
+            voted=voted(member),
+            connected=member == node or member in connected,
+            missing_since=missing_since.get(member),
+        )
+        for member, institution in institutions.items()
+    )
