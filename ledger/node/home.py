@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from filelock import FileLock, Timeout
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -17,7 +17,7 @@ from ledger.chain.codec import Malformed
 from ledger.chain.genesis import Genesis, read_genesis
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
-from ledger.node.config import Host, Identifier, Port
+from ledger.node.config import Host, Port
 from ledger.node.pki import TlsKey
 from ledger.node.tomlfile import InvalidFile, Table, TomlDocument
 
@@ -47,11 +47,14 @@ def _database(text: str) -> str:
     return text
 
 
-class NodeSection(Table):
-    """``[node]``."""
+ChainId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
-    id: Identifier
-    institution: Identifier
+
+class NodeSection(Table):
+    """``[node]``. Members that joined by vote may have ids which a configuration would not give."""
+
+    id: ChainId
+    institution: ChainId
 
 
 class ListenSection(Table):

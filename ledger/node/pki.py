@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -34,6 +34,16 @@ from ledger.crypto.keyfile import KeyFileError, load_secret, save_secret
 ALGORITHM: Final = "ecdsa-p256"
 CA_DAYS: Final = 3652
 NODE_DAYS: Final = 730
+
+# What the certificate library raises for certificates that somebody made odd on purpose.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
 
 # A node's clock may be a little behind the one that issued the certificate.
 _BACKDATED: Final = datetime.timedelta(hours=1)
@@ -222,7 +232,7 @@ def trust(context: ssl.SSLContext, authorities: Mapping[str, str]) -> None:
     A CA that cannot be read is passed over: that is its member's problem, not everybody's.
     """
     for institution, pem in authorities.items():
-        with contextlib.suppress(InvalidAuthority):
+        with contextlib.suppress(InvalidAuthority, ssl.SSLError):
             authority = read_authority(institution, pem)
             context.load_verify_locations(cadata=authority.public_bytes(_DER))
 
@@ -231,7 +241,7 @@ def peer_identity(certificate: x509.Certificate) -> PeerIdentity:
     """The node that a certificate names; raises `UntrustedPeer` unless it names exactly one."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except _UNREADABLE:
         raise UntrustedPeer("the certificate names no node") from None
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
     match = _IDENTITY.fullmatch(found[0]) if len(found) == 1 else None
@@ -261,9 +271,24 @@ def verified_peer(
     raw = connection.getpeercert(binary_form=True)
     if raw is None:
         raise UntrustedPeer("the peer showed no certificate")
+    identity = certified_identity(raw, authorities)
+    if expected is not None and identity != expected:
+        raise UntrustedPeer(
+            f"{identity.institution}/{identity.node} answered where "
+            f"{expected.institution}/{expected.node} was called"
+        )
+    return identity
+
+
+def certified_identity(raw: bytes, authorities: Mapping[str, str]) -> PeerIdentity:
+    """The node that a DER certificate names, if the CA of that node's institution issued it.
+
+    Raises:
+        UntrustedPeer: it did not, or the certificate cannot be read.
+    """
     try:
         certificate = x509.load_der_x509_certificate(raw)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise UntrustedPeer(f"the peer's certificate cannot be read: {error}") from None
     identity = peer_identity(certificate)
     authority = authorities.get(identity.institution)
@@ -271,16 +296,11 @@ def verified_peer(
         raise UntrustedPeer(f"{identity.institution} has no CA on the chain")
     try:
         certificate.verify_directly_issued_by(read_authority(identity.institution, authority))
-    except (InvalidAuthority, ValueError, TypeError, InvalidSignature):
+    except (InvalidAuthority, InvalidSignature, *_UNREADABLE):
         raise UntrustedPeer(
             f"a certificate for {identity.institution}/{identity.node} "
             f"that the CA of {identity.institution} did not issue"
         ) from None
-    if expected is not None and identity != expected:
-        raise UntrustedPeer(
-            f"{identity.institution}/{identity.node} answered where "
-            f"{expected.institution}/{expected.node} was called"
-        )
     return identity
 
 
@@ -293,14 +313,14 @@ def read_authority(institution: str, pem: str) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, x509.ExtensionNotFound) as error:
+    except _UNREADABLE as error:
         raise InvalidAuthority(f"the CA certificate of {institution}: {error}") from None
     if not constraints.ca:
         raise InvalidAuthority(f"the CA certificate of {institution} is not one of a CA")
     return certificate
 
 
-_IDENTITY = re.compile(r"ledger://([a-z0-9-]{1,40})/([a-z0-9-]{1,40})")
+_IDENTITY = re.compile(r"ledger://([A-Za-z0-9._-]{1,64})/([A-Za-z0-9._-]{1,64})")
 _DER = serialization.Encoding.DER
 _POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 

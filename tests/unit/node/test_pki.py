@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import ssl
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger.crypto.keyfile import KeyFileError
 from ledger.node.pki import (
@@ -19,6 +22,7 @@ from ledger.node.pki import (
     PeerIdentity,
     TlsKey,
     UntrustedPeer,
+    certified_identity,
     client_context,
     new_authority,
     peer_identity,
@@ -248,7 +252,7 @@ def certificate_for(*names: x509.GeneralName) -> x509.Certificate:
         ["https://city/city-1"],
         ["ledger://city"],
         ["ledger://city/city-1/more"],
-        ["ledger://CITY/city-1"],
+        ["ledger://c ity/city-1"],
         ["ledger://city/city-1", "ledger://county/county-1"],
         ["ledger://city/city-1\n"],
     ],
@@ -340,3 +344,30 @@ def test_an_institution_may_bring_a_ca_with_an_ed25519_key(
         TlsKey(node_key, node), county.issue(COUNTY, HOSTS, now=NOW), {**chain, "own": pem}
     )
     assert meeting.seen_by_client == PeerIdentity("own", "own-1")
+
+
+AUTHORITY = new_authority("city", now=NOW)
+LEAF = AUTHORITY.issue(CITY, HOSTS, now=NOW).certificate.public_bytes(serialization.Encoding.DER)
+
+
+@settings(max_examples=100)
+@given(
+    place=st.integers(0, len(LEAF) - 1),
+    change=st.integers(1, 255),
+    cut=st.integers(0, 40),
+)
+def test_a_certificate_changed_in_any_byte_is_refused(place: int, change: int, cut: int) -> None:
+    raw = bytearray(LEAF)
+    raw[place] ^= change
+    with pytest.raises(UntrustedPeer):
+        certified_identity(bytes(raw[: len(raw) - cut]), {"city": AUTHORITY.pem})
+
+
+@settings(max_examples=100)
+@given(place=st.integers(0, len(AUTHORITY.pem) - 1), letter=st.sampled_from("AZaz09+/=-\n é"))
+def test_an_odd_ca_gives_a_certificate_or_a_typed_error(place: int, letter: str) -> None:
+    pem = AUTHORITY.pem[:place] + letter + AUTHORITY.pem[place + 1 :]
+    with contextlib.suppress(InvalidAuthority):
+        read_authority("city", pem)
+    with contextlib.suppress(UntrustedPeer):
+        certified_identity(LEAF, {"city": pem})
