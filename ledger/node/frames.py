@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from ledger.chain import limits
-from ledger.chain.codec import Malformed, Record, decode, encode
+from ledger.chain.codec import MAX_INT, Malformed, Record, decode, encode
 from ledger.crypto import hashing
 
 HEADER_BYTES: Final = 4
@@ -27,7 +27,7 @@ MAX_BLOCKS: Final = 256
 _HEAD: Final = struct.Struct(">IB")
 _LENGTH: Final = struct.Struct(">I")
 
-Height = Annotated[int, Meta(ge=0)]
+Height = Annotated[int, Meta(ge=0, le=MAX_INT)]
 Digest = Annotated[bytes, Meta(min_length=hashing.HASH_SIZE, max_length=hashing.HASH_SIZE)]
 NodeId = Annotated[str, Meta(min_length=1, max_length=limits.MAX_NAME_BYTES)]
 

@@ -63,6 +63,7 @@ def test_the_wire_form_is_length_kind_and_canonical_record():
         (b"\x07\x91\xcd\x00\x05", "malformed"),  # 5 written in two bytes
         (b"\x07\x91\x05\x00", "malformed"),  # trailing byte
         (b"\x07\x91\xff", "malformed"),  # height -1
+        (b"\x07\x91\xcf" + bytes([0x80]) + bytes(7), "malformed"),  # height 2**63
         (b"\x07\x92\x05\x05", "malformed"),  # a field too many
         (b"\x01" + encode((1, b"short", "city-1", 7)), "malformed"),
         (b"\x01" + encode((1, CHAIN, "", 7)), "malformed"),
