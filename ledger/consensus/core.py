@@ -194,7 +194,7 @@ class Core:
         if committee.key(self.node) != self._key.public:
             raise ProtocolBug(f"{self.node} has no vote with this key at height {context.height}")
         kept = Promises(self.node, self._key, context.chain, context.height, context.votes)
-        self._phase = step(self._phase, Event.BEGUN)
+        self._move(Event.BEGUN)
         self._height = context.height
         self._committee = committee
         self._promises = kept
@@ -500,7 +500,7 @@ class Core:
                 self._emit(Send(node, proposal.message))
 
     def _ask_for_blocks(self, *, patient: bool) -> None:
-        """Say so if the others are ahead; ``patient``: long enough for it not to be a moment's lead."""
+        """Say so if the others are ahead; ``patient``: for longer than a moment."""
         if self._asked_for_blocks:
             return
         ahead = self._horizon.ahead(self._height, self._committee.faults + 1)
