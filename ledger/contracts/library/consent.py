@@ -53,7 +53,6 @@ PURPOSES = {
 
 LISTS = ["institutions", "roles", "persons", "kinds", "purposes", "holders", "records"]
 TIMES = ["start", "end", "data_start", "data_end"]
-PARTS = LISTS + TIMES + ["effect", "confidentiality"]
 
 MAX_ID = 64
 MAX_ITEMS = 64
@@ -142,7 +141,8 @@ def rule_from(scope: dict, effect: str) -> dict:
     require(effect in ["permit", "deny"], "unknown_effect", "a rule permits or denies")
     require(scope.get("effect", effect) == effect, "contradiction", "the scope says the opposite")
     for part in scope:
-        require(part in PARTS, "unknown_part", "the scope has a part that no rule has")
+        known = part in LISTS or part in TIMES or part in ["effect", "confidentiality"]
+        require(known, "unknown_part", "the scope has a part that no rule has")
     rule = {"effect": effect}
     for part in LISTS:
         items = scope.get(part, [])

@@ -18,6 +18,7 @@ PARAMETER_BOUNDS = {
     "block_bytes": [65536, 8323072],
     "block_transactions": [1, 10000],
     "call_gas": [10000, 100000000],
+    "block_gas": [1000000, 1000000000],
     "validity_window": [16, 1000000],
     "view_timeout": [100, 60000],
     "view_timeout_cap": [1000, 600000],
@@ -203,9 +204,7 @@ def apply_change(kind: str, payload: dict, activation: int) -> None:
         validators.set(continued(validators.get(), {"from": activation, "members": members}))
     else:
         schedule = parameters.get()
-        values = schedule[-1]["values"]
-        for name in payload["values"]:
-            values[name] = payload["values"][name]
+        values = merged(schedule[-1]["values"], payload["values"])
         parameters.set(continued(schedule, {"from": activation, "values": values}))
 
 
@@ -340,10 +339,15 @@ def problem_with_parameters(values: dict, activation: int) -> str:
     schedule = parameters.get()
     if activation <= schedule[-1]["from"]:
         return "out_of_order"
-    merged = schedule[-1]["values"]
-    for name in values:
-        merged[name] = values[name]
-    return problem_with_values(merged)
+    return problem_with_values(merged(schedule[-1]["values"], values))
+
+
+def merged(old: dict, new: dict) -> dict:
+    """The old values with the new ones in their place."""
+    values = {name: value for name, value in old.items()}
+    for name in new:
+        values[name] = new[name]
+    return values
 
 
 def problem_with_values(values: dict) -> str:

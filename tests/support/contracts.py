@@ -1,0 +1,233 @@
+"""A small consortium in memory: the library's contracts, run by the real machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from ledger.chain.codec import decode_value
+from ledger.chain.genesis import Genesis, GenesisContract
+from ledger.chain.limits import MAX_STATE_VALUE_BYTES
+from ledger.chain.pointer import Pointer, commitment, record_digest
+from ledger.chain.result import CallResult
+from ledger.chain.transaction import Body, Call, sign_transaction
+from ledger.contracts.machine import BlockContext, Machine
+from ledger.contracts.sources import library_sources
+from ledger.crypto.keys import SigningKey
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+START = 1_780_000_000_000  # 2026-05-28
+
+PATIENT = "p-" + "1" * 32
+NEIGHBOUR = "p-" + "2" * 32
+
+INSTITUTIONS = {
+    "city": "city-hospital",
+    "county": "county-hospital",
+    "township": "township-centre",
+    "board": "commission",
+    "fund": "insurer",
+}
+#: name → institution and roles. The name is the id, but for patients, who have pseudonyms.
+PEOPLE = {
+    "he": ("city", ["physician"]),
+    "nurse": ("city", ["nurse"]),
+    "clerk": ("city", ["registrar"]),
+    "chief": ("city", ["governor"]),
+    "gao": ("county", ["physician", "emergency-physician"]),
+    "county-clerk": ("county", ["registrar"]),
+    "county-chief": ("county", ["governor"]),
+    "wang": ("township", ["physician"]),
+    "township-clerk": ("township", ["registrar"]),
+    "township-chief": ("township", ["governor"]),
+    "auditor": ("board", ["auditor"]),
+    "board-chief": ("board", ["governor"]),
+    "payer": ("fund", ["insurer"]),
+    PATIENT: ("city", ["patient"]),
+    NEIGHBOUR: ("county", ["patient"]),
+}
+NODES = {"city-1": "city", "county-1": "county", "township-1": "township", "board-1": "board"}
+REPLY_KEY = bytes(range(32))
+NOTE = sha256(b"what the physician wrote").digest()
+
+
+def key_of(name: str) -> SigningKey:
+    """The same key for the same name in every run."""
+    return SigningKey(sha256(f"key of {name}".encode()).digest())
+
+
+class World:
+    """Height, time and state of a chain, and the people who act on it."""
+
+    machine = Machine()
+
+    def __init__(self) -> None:
+        self.height = 0
+        self.time = START
+        self.state: dict[bytes, bytes] = {}
+        self.genesis = Genesis(1, "test", START, tuple(_contracts()))
+        self.chain = self.genesis.chain_id()
+        self._adopt(self.machine.genesis(self.genesis).writes)
+
+    def _adopt(self, writes: Mapping[bytes, bytes | None]) -> None:
+        for key, value in writes.items():
+            if value is None:
+                self.state.pop(key, None)
+            else:
+                self.state[key] = value
+
+    def later(self, milliseconds: int) -> World:
+        """Let block time pass."""
+        self.time += milliseconds
+        return self
+
+    def call(self, signers: str, contract: str, method: str, **arguments: Any) -> CallResult:
+        """One block with one call; ``signers`` are names with commas between, caller first."""
+        self.height += 1
+        keys = [key_of(name) for name in signers.split(",")]
+        body = Body(
+            self.chain, self.height.to_bytes(8, "big"), 0, self.height, False,
+            (Call(contract, method, arguments),), tuple(key.public for key in keys),
+        )  # fmt: skip
+        execution = self.machine.execute(
+            self.state.get,
+            BlockContext(self.chain, self.height, self.time),
+            [sign_transaction(body, *keys)],
+            2_000_000,
+        )
+        self._adopt(execution.writes)
+        return execution.results[0].calls[0]
+
+    def does(self, signers: str, contract: str, method: str, **arguments: Any) -> Any:
+        """A call that must succeed; returns its value."""
+        result = self.call(signers, contract, method, **arguments)
+        assert result.ok, result.error
+        return result.value
+
+    def refuses(self, signers: str, contract: str, method: str, **arguments: Any) -> str:
+        """A call that must fail; returns the code of its error and proves that nothing changed."""
+        before = dict(self.state)
+        result = self.call(signers, contract, method, **arguments)
+        assert not result.ok, result.value
+        assert self.state == before
+        return result.error.split(":")[0]
+
+    def asks(self, contract: str, method: str, **arguments: Any) -> Any:
+        """The answer to a query."""
+        result = self.machine.query(
+            self.state.get,
+            BlockContext(self.chain, self.height, self.time),
+            contract,
+            method,
+            arguments,
+        )
+        assert result.ok, result.error
+        return result.value
+
+    def entry(self, key: str) -> Any:
+        """A state entry, or None."""
+        raw = self.state.get(key.encode())
+        return None if raw is None else decode_value(raw, limit=MAX_STATE_VALUE_BYTES)
+
+    # --- What most tests need -----------------------------------------------------------------
+
+    def anchored(self, **changes: Any) -> dict[str, Any]:
+        """Anchor one record alone and return its pointer."""
+        found = pointer(**changes)
+        self.does(f"{found['holder']}-1", "records", "anchor", pointer=found)
+        return found
+
+    def requests(
+        self, who: str, record: dict[str, Any], purpose: str = "TREAT", institution: str = "",
+        proof: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The decision on a request; the institution defaults to the requester's first."""
+        decision: dict[str, Any] = self.does(
+            who, "access", "request", pointer=record, proof=proof or {}, purpose=purpose,
+            institution=institution or self.home(who), reply_key=REPLY_KEY,
+        )  # fmt: skip
+        return decision
+
+    def breaks_glass(self, who: str, record: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        """The decision on a break-glass request."""
+        arguments = {
+            "pointer": record, "proof": {}, "institution": self.home(who), "reply_key": REPLY_KEY,
+            "reason": "unconscious", "note": NOTE,
+        }  # fmt: skip
+        decision: dict[str, Any] = self.does(
+            who, "access", "break_glass", **{**arguments, **changes}
+        )
+        return decision
+
+    @staticmethod
+    def home(who: str) -> str:
+        institution, roles = PEOPLE[who]
+        return "" if roles == ["patient"] else institution
+
+
+def pointer(**changes: Any) -> dict[str, Any]:
+    """A pointer to a normal laboratory result of the patient, held by the city hospital."""
+    content = str(sorted(changes.items())).encode()
+    return Pointer(
+        **{
+            "holder": "city",
+            "subject": PATIENT,
+            "kind": "laboratory",
+            "digest": record_digest(b"salt" * 4, content),
+            "size": len(content),
+            "media": "application/fhir+json",
+            "start": START - 30 * DAY,
+            "end": START - 29 * DAY,
+            "confidentiality": "N",
+            "type": commitment(b"t" * 16, "http://loinc.org|718-7"),
+            "labels": commitment(b"l" * 16, ""),
+            "replaces": b"",
+            **changes,
+        }
+    ).value()
+
+
+def name_of(record: dict[str, Any]) -> bytes:
+    return Pointer(**record).name()
+
+
+def _contracts() -> list[GenesisContract]:
+    people = [
+        {
+            "id": name,
+            "institution": institution,
+            "roles": roles,
+            "keys": [key_of(name).public.hex()],
+        }
+        for name, (institution, roles) in PEOPLE.items()
+    ]
+    arguments: dict[str, dict[str, Any]] = {
+        "governance": {
+            "institutions": [
+                {
+                    "id": name, "name": f"{name} hospital", "name_zh": "", "kind": kind,
+                    "county": "Yan'an", "ca": "certificate",
+                }
+                for name, kind in INSTITUTIONS.items()
+            ],
+            "nodes": [
+                {
+                    "id": node, "institution": institution, "role": "validator",
+                    "key": key_of(node).public.hex(),
+                }
+                for node, institution in NODES.items()
+            ],
+            "parameters": {"view_timeout": 2000},
+        },
+        "registry": {"people": people},
+        "access": {
+            "policies": ["consent", "referral", "recognition"], "permit_hours": 24,
+            "review_hours": 72,
+        },
+    }  # fmt: skip
+    return [
+        GenesisContract(name, source, arguments.get(name, {}))
+        for name, source in library_sources().items()
+    ]

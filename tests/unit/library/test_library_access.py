@@ -1,0 +1,424 @@
+"""Who gets to see a record, and how it is written down."""
+
+import pytest
+
+from ledger.chain.pointer import Pointer
+from tests.support.contracts import (
+    DAY,
+    HOUR,
+    NEIGHBOUR,
+    NOTE,
+    PATIENT,
+    REPLY_KEY,
+    World,
+    name_of,
+    pointer,
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def permit_county(world: World, identity: str = "c1", **scope: object) -> None:
+    world.does(
+        PATIENT, "consent", "grant", id=identity, subject=PATIENT,
+        scope={"institutions": ["county"], "purposes": ["TREAT"], **scope},
+    )  # fmt: skip
+
+
+def test_without_a_consent_the_answer_is_no(world: World) -> None:
+    decision = world.requests("gao", world.anchored())
+    assert decision["outcome"] == "deny"
+    assert decision["rule"] == "access:nothing-permits"
+    asked = [(step["contract"], step["effect"]) for step in decision["path"]]
+    assert asked == [
+        ("consent", "none"), ("referral", "none"), ("recognition", "none"), ("access", "deny"),
+    ]  # fmt: skip
+    assert decision["expires"] == 0
+    assert decision["obligations"] == []
+
+
+def test_a_consent_permits_and_the_decision_says_which(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    decision = world.requests("gao", record)
+    assert decision["outcome"] == "permit"
+    assert decision["rule"] == "consent:patient-permits"
+    assert decision["path"][0]["consent"] == "c1"
+    assert decision["expires"] == world.time + 24 * HOUR
+    assert decision["record"] == name_of(record)
+    assert decision["reply_key"] == REPLY_KEY
+    assert world.asks("access", "decision", id=decision["id"]) == decision
+    assert world.entry(f"access/decisions/{decision['id']}") == decision
+
+
+def test_a_withdrawn_consent_denies_the_next_request(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    earlier = world.requests("gao", record)
+    world.does(PATIENT, "consent", "withdraw", id="c1")
+    assert world.requests("gao", record)["outcome"] == "deny"
+    # Not retroactive: what was decided stays decided.
+    assert world.asks("access", "decision", id=earlier["id"])["outcome"] == "permit"
+
+
+def test_a_denial_prevails_over_a_permit_in_either_order(world: World) -> None:
+    record = world.anchored()
+    permit_county(world, "c1")
+    world.does(PATIENT, "consent", "deny", id="c2", subject=PATIENT, scope={"persons": ["gao"]})
+    permit_county(world, "c3")
+    decision = world.requests("gao", record)
+    assert decision["outcome"] == "deny"
+    assert decision["rule"] == "consent:patient-denies"
+    assert decision["path"][-1]["consent"] == "c2"
+
+
+def test_a_denial_prevails_over_other_contracts(world: World) -> None:
+    record = world.anchored()
+    world.does(PATIENT, "recognition", "check_in", institution="county", subject=PATIENT)
+    assert world.requests("gao", record)["rule"] == "recognition:patient-is-checked-in"
+    world.does(PATIENT, "consent", "deny", id="c", subject=PATIENT, scope={})
+    assert world.requests("gao", record)["rule"] == "consent:patient-denies"
+
+
+def test_block_time_ends_a_consent(world: World) -> None:
+    record = world.anchored()
+    permit_county(world, end=world.time + DAY)
+    assert world.requests("gao", record)["outcome"] == "permit"
+    world.later(DAY - 1)
+    assert world.requests("gao", record)["outcome"] == "permit"
+    world.later(1)
+    assert world.requests("gao", record)["outcome"] == "deny"
+
+
+def test_a_consent_to_treatment_never_covers_an_emergency(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    assert world.requests("gao", record, "COC")["outcome"] == "permit"
+    for purpose in ("ETREAT", "ERTREAT"):
+        assert world.requests("gao", record, purpose)["rule"] == "access:nothing-permits"
+    assert world.requests("gao", record, "BTG")["rule"] == "access:emergency-needs-break-glass"
+
+
+def test_an_emergency_purpose_counts_when_it_is_named(world: World) -> None:
+    record = world.anchored()
+    permit_county(world, purposes=["ETREAT"])
+    assert world.requests("gao", record, "ETREAT")["outcome"] == "permit"
+    assert world.requests("gao", record, "TREAT")["outcome"] == "deny"
+    assert world.requests("gao", record, "ERTREAT")["outcome"] == "deny"
+
+
+def test_a_denial_of_treatment_does_not_block_a_named_emergency(world: World) -> None:
+    record = world.anchored()
+    permit_county(world, purposes=["ETREAT"])
+    world.does(PATIENT, "consent", "deny", id="c2", subject=PATIENT, scope={"purposes": ["TREAT"]})
+    assert world.requests("gao", record, "ETREAT")["outcome"] == "permit"
+
+
+@pytest.mark.parametrize(
+    ("who", "purpose", "rule"),
+    [
+        ("county-clerk", "TREAT", "access:role-not-suited"),
+        ("gao", "HPAYMT", "access:role-not-suited"),
+        ("gao", "HMARKT", "access:role-not-suited"),
+        ("gao", "HRESCH", "access:role-not-suited"),
+        ("gao", "CURIOSITY", "access:purpose-unknown"),
+        ("payer", "TREAT", "access:role-not-suited"),
+    ],
+)
+def test_a_purpose_needs_a_role_that_suits_it(
+    world: World, who: str, purpose: str, rule: str
+) -> None:
+    world.does(
+        PATIENT, "consent", "grant", id="c", subject=PATIENT,
+        scope={"purposes": ["TREAT", "HPAYMT", "HMARKT", "HRESCH"]},
+    )  # fmt: skip
+    decision = world.requests(who, world.anchored(), purpose)
+    assert (decision["outcome"], decision["rule"]) == ("deny", rule)
+
+
+def test_patients_read_their_own_records_whatever_they_denied(world: World) -> None:
+    record = world.anchored(confidentiality="R")
+    world.does(PATIENT, "consent", "deny", id="c", subject=PATIENT, scope={})
+    decision = world.requests(PATIENT, record, "PATRQT")
+    assert decision["rule"] == "access:own-record"
+    assert world.requests(NEIGHBOUR, record, "PATRQT")["outcome"] == "deny"
+
+
+def test_a_relative_reads_what_the_patient_permits_by_name(world: World) -> None:
+    record = world.anchored()
+    world.does(
+        PATIENT, "consent", "grant", id="c", subject=PATIENT,
+        scope={"persons": [NEIGHBOUR], "purposes": ["FAMRQT"]},
+    )  # fmt: skip
+    assert world.requests(NEIGHBOUR, record, "FAMRQT")["outcome"] == "permit"
+    assert world.requests(NEIGHBOUR, record, "PATRQT")["outcome"] == "deny"
+
+
+def test_who_acts_for_two_institutions_is_judged_by_the_one_named(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    assert world.requests("he", record)["outcome"] == "deny"
+    world.does(
+        "county-clerk", "registry", "affiliate", id="he", institution="county",
+        roles=["physician"],
+    )  # fmt: skip
+    decision = world.requests("he", record, institution="county")
+    assert (decision["outcome"], decision["institution"]) == ("permit", "county")
+    assert world.requests("he", record, institution="city")["outcome"] == "deny"
+
+
+def test_the_roles_of_another_institution_do_not_count(world: World) -> None:
+    record = world.anchored()
+    permit_county(world, roles=["physician"])
+    world.does(
+        "county-clerk", "registry", "affiliate", id="he", institution="county", roles=["nurse"]
+    )
+    assert world.requests("he", record, institution="county")["outcome"] == "deny"
+
+
+@pytest.mark.parametrize(
+    ("who", "institution", "code"),
+    [
+        ("stranger", "county", "unknown_key"),
+        ("gao", "city", "not_affiliated"),
+        ("gao", "nowhere", "not_affiliated"),
+        ("gao", "", "institution_missing"),
+    ],
+)
+def test_who_cannot_be_identified_gets_no_decision(
+    world: World, who: str, institution: str, code: str
+) -> None:
+    record = world.anchored()
+    arguments = {"pointer": record, "proof": {}, "purpose": "TREAT", "reply_key": REPLY_KEY}
+    assert world.refuses(who, "access", "request", institution=institution, **arguments) == code
+
+
+def test_a_revoked_person_gets_no_decision(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    world.does("county-clerk", "registry", "revoke", id="gao", reason="left")
+    assert world.refuses(
+        "gao", "access", "request", pointer=record, proof={}, purpose="TREAT",
+        institution="county", reply_key=REPLY_KEY,
+    ) == "revoked"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"reply_key": b"short"}, "bad_reply_key"),
+        ({"pointer": {"holder": "city"}}, "bad_pointer"),
+        ({"pointer": pointer(kind="laboratory") | {"kind": "diary"}}, "bad_pointer"),
+        ({"pointer": pointer() | {"confidentiality": "U"}}, "bad_pointer"),
+        ({"pointer": pointer() | {"subject": "Zhang Wuji"}}, "bad_pointer"),
+        ({"proof": {"root": bytes(32)}}, "missing_key"),
+    ],
+)
+def test_a_malformed_request_gets_no_decision(
+    world: World, change: dict[str, object], code: str
+) -> None:
+    arguments = {
+        "pointer": world.anchored(), "proof": {}, "purpose": "TREAT", "institution": "county",
+        "reply_key": REPLY_KEY,
+    }  # fmt: skip
+    assert world.refuses("gao", "access", "request", **{**arguments, **change}) == code
+
+
+def test_a_record_that_nobody_anchored_is_denied(world: World) -> None:
+    permit_county(world)
+    assert world.requests("gao", pointer())["rule"] == "records:unknown"
+
+
+def test_a_record_that_no_longer_counts_is_denied(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    newer = name_of(pointer(size=7))
+    world.does("city-1", "records", "supersede", holder="city", old=name_of(record), new=newer)
+    assert world.requests("gao", record)["rule"] == "records:superseded"
+    world.does(
+        "city-1", "records", "mark_error", holder="city", name=name_of(record),
+        reason="wrong-patient",
+    )  # fmt: skip
+    assert world.requests("gao", record)["rule"] == "records:entered-in-error"
+    assert world.breaks_glass("gao", record)["rule"] == "records:entered-in-error"
+
+
+@pytest.mark.parametrize(
+    ("level", "purpose", "who", "duties"),
+    [
+        ("N", "TREAT", "gao", ["AOD"]),
+        ("R", "TREAT", "gao", ["AOD", "NORDSCLCD"]),
+        ("V", "TREAT", "gao", ["AOD", "NORDSCLCD", "DELAU"]),
+        ("N", "HPAYMT", "payer", ["AOD", "MINEC"]),
+    ],
+)
+def test_a_permit_carries_the_duties_of_level_and_purpose(
+    world: World, level: str, purpose: str, who: str, duties: list[str]
+) -> None:
+    world.does(
+        PATIENT, "consent", "grant", id="c", subject=PATIENT,
+        scope={"purposes": ["TREAT", "HPAYMT"], "confidentiality": "V"},
+    )  # fmt: skip
+    assert (
+        world.requests(who, world.anchored(confidentiality=level), purpose)["obligations"] == duties
+    )
+
+
+# --- Handing over ---------------------------------------------------------------------------------
+
+
+def test_release_and_receipt_are_written_into_the_decision(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    identity = world.requests("gao", record)["id"]
+    world.does("city-1", "access", "release", request=identity, digest=record["digest"])
+    world.does("gao", "access", "receipt", request=identity, digest=record["digest"], matches=True)
+    decision = world.asks("access", "decision", id=identity)
+    assert decision["released"]["matches"] is True
+    assert decision["received"]["matches"] is True
+
+
+def test_a_receipt_tells_when_something_else_arrived(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    identity = world.requests("gao", record)["id"]
+    world.does("gao", "access", "receipt", request=identity, digest=bytes(32), matches=False)
+    assert world.asks("access", "decision", id=identity)["received"]["matches"] is False
+
+
+def test_only_the_two_sides_write_release_and_receipt(world: World) -> None:
+    record = world.anchored()
+    permit_county(world)
+    identity = world.requests("gao", record)["id"]
+    digest = record["digest"]
+    assert (
+        world.refuses("county-1", "access", "release", request=identity, digest=digest)
+        == "not_affiliated"
+    )
+    assert (
+        world.refuses("he", "access", "release", request=identity, digest=digest) == "role_missing"
+    )
+    assert (
+        world.refuses("wang", "access", "receipt", request=identity, digest=digest, matches=True)
+        == "not_the_requester"
+    )
+    assert (
+        world.refuses("gao", "access", "receipt", request=identity, digest=digest, matches=False)
+        == "contradiction"
+    )
+    world.does("city-1", "access", "release", request=identity, digest=digest)
+    assert (
+        world.refuses("city-1", "access", "release", request=identity, digest=digest)
+        == "already_released"
+    )
+    assert (
+        world.refuses("city-1", "access", "release", request="none-0", digest=digest)
+        == "unknown_request"
+    )
+
+
+def test_a_denied_request_releases_nothing(world: World) -> None:
+    record = world.anchored()
+    identity = world.requests("gao", record)["id"]
+    assert (
+        world.refuses("city-1", "access", "release", request=identity, digest=record["digest"])
+        == "not_permitted"
+    )
+
+
+# --- Break-glass ----------------------------------------------------------------------------------
+
+
+def test_breaking_the_glass_overrides_denials_and_tells_the_patient(world: World) -> None:
+    record = world.anchored(confidentiality="V")
+    world.does(PATIENT, "consent", "deny", id="c", subject=PATIENT, scope={})
+    result = world.call(
+        "gao", "access", "break_glass", pointer=record, proof={}, institution="county",
+        reply_key=REPLY_KEY, reason="life-threat", note=NOTE,
+    )  # fmt: skip
+    assert result.value["outcome"] == "permit"
+    assert result.value["purpose"] == "BTG"
+    assert result.value["rule"] == "access:break-glass"
+    (told,) = [event for event in result.events if event.name == "glass_broken"]
+    assert told.fields["subject"] == PATIENT
+    assert told.fields["due"] == world.time + 72 * HOUR
+
+
+def test_the_words_of_the_reason_stay_off_the_chain(world: World) -> None:
+    record = world.anchored()
+    identity = world.breaks_glass("gao", record)["id"]
+    review = world.asks("access", "break_glass_review", request=identity)
+    assert review["reason"] == "unconscious"
+    assert review["note"] == NOTE
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"reason": "I was curious"}, "unknown_reason"),
+        ({"note": b""}, "note_missing"),
+        ({"reply_key": b""}, "bad_reply_key"),
+        ({"institution": "city"}, "not_affiliated"),
+    ],
+)
+def test_breaking_the_glass_needs_a_coded_reason_and_a_note(
+    world: World, change: dict[str, object], code: str
+) -> None:
+    arguments = {
+        "pointer": world.anchored(), "proof": {}, "institution": "county",
+        "reply_key": REPLY_KEY, "reason": "unconscious", "note": NOTE,
+    }  # fmt: skip
+    assert world.refuses("gao", "access", "break_glass", **{**arguments, **change}) == code
+
+
+@pytest.mark.parametrize("who", ["nurse", "clerk", "payer", "auditor"])
+def test_only_physicians_break_the_glass(world: World, who: str) -> None:
+    decision = world.breaks_glass(who, world.anchored())
+    assert (decision["outcome"], decision["rule"]) == ("deny", "access:role-not-suited")
+
+
+def test_an_overdue_review_blocks_the_next_break_glass(world: World) -> None:
+    record = world.anchored()
+    first = world.breaks_glass("gao", record)
+    world.later(72 * HOUR - 1)
+    second = world.breaks_glass("gao", record)
+    assert second["outcome"] == "permit"
+    world.later(1)
+    assert world.breaks_glass("gao", record)["rule"] == "access:review-overdue"
+    # Another physician is not concerned, and the review frees the first one.
+    assert world.breaks_glass("wang", record)["outcome"] == "permit"
+    world.does("auditor", "access", "review", request=first["id"], upheld=True, note=NOTE)
+    assert world.breaks_glass("gao", record)["outcome"] == "permit"
+    due = [case["request"] for case in world.asks("access", "reviews_due", person="gao")]
+    assert first["id"] not in due
+    assert second["id"] in due
+
+
+def test_abuse_bars_a_person_for_thirty_days(world: World) -> None:
+    record = world.anchored()
+    identity = world.breaks_glass("gao", record)["id"]
+    world.does("auditor", "access", "review", request=identity, upheld=False, note=NOTE)
+    assert world.breaks_glass("gao", record)["rule"] == "access:barred-after-abuse"
+    world.later(30 * DAY)
+    assert world.breaks_glass("gao", record)["outcome"] == "permit"
+
+
+def test_only_an_auditor_of_the_commission_reviews_and_only_once(world: World) -> None:
+    identity = world.breaks_glass("gao", world.anchored())["id"]
+    case = {"request": identity, "upheld": True, "note": NOTE}
+    assert world.refuses("he", "access", "review", **case) == "role_missing"
+    assert world.refuses("auditor", "access", "review", **{**case, "note": b""}) == "note_missing"
+    assert (
+        world.refuses("auditor", "access", "review", **{**case, "request": "x"})
+        == "unknown_request"
+    )
+    world.does("auditor", "access", "review", **case)
+    assert world.refuses("auditor", "access", "review", **case) == "already_reviewed"
+
+
+def test_a_pointer_of_the_real_type_is_what_the_contract_takes(world: World) -> None:
+    record = world.anchored()
+    assert set(record) == set(Pointer.__struct_fields__)
