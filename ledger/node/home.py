@@ -47,7 +47,7 @@ def _database(text: str) -> str:
     return text
 
 
-ChainId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+ChainId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class NodeSection(Table):
