@@ -8,7 +8,7 @@ the local store; what waits, or may run for long, is asynchronous.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
@@ -86,7 +86,7 @@ class NodeService(Protocol):
     def handovers(self, height: int) -> tuple[Handover, ...]:
         """The changes of the validator set that lead from genesis to the set of ``height``."""
 
-    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
+    async def query(self, contract: str, method: str, arguments: dict[str, Any]) -> CallResult:
         """Run a read-only method on the newest state."""
 
     def status(self) -> Status: ...

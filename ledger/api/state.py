@@ -25,7 +25,7 @@ from ledger.api.problems import Problem
 from ledger.api.service import NodeService
 from ledger.chain import limits
 from ledger.chain.codec import decode_value
-from ledger.chain.statement import Statement, statement_file
+from ledger.chain.statement import Statement, StatementFile, statement_file
 from ledger.chain.values import from_json, to_json
 
 _NOT_THERE = ("unknown_contract", "unknown_method")
@@ -42,6 +42,17 @@ ContractName = Annotated[str, Path(pattern=NAME, description="name of a contract
 
 def router(service: NodeService) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["state"])
+
+    def proven(name: bytes, height: int) -> tuple[StatementFile, bytes | None]:
+        header, certificate, path, raw = service.state_proof(name, height)
+        if certificate is None:
+            raise Problem(
+                problems.INVALID_PARAMETERS,
+                "nobody certifies height 0: it follows from the genesis file alone",
+            )
+        handovers = service.handovers(height)
+        statement = Statement(name, raw, header, certificate, path, handovers)
+        return statement_file(statement), raw
 
     @routes.get(
         "/state/{contract}/{key:path}",
@@ -76,9 +87,7 @@ def router(service: NodeService) -> APIRouter:
             raise Problem(problems.UNKNOWN_BLOCK, head=head)
         evidence = None
         if proof:
-            header, certificate, path, raw = service.state_proof(name, at)
-            handovers = service.handovers(at)
-            evidence = statement_file(Statement(name, raw, header, certificate, path, handovers))
+            evidence, raw = proven(name, at)
         else:
             raw = service.state(name, at)
         value = None if raw is None else decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)

@@ -26,13 +26,18 @@ def to_json(value: Any) -> Any:
     """A `Value` as what a JSON encoder takes. Tuples are written as lists."""
     kind = type(value)
     if kind is bytes:
-        return {BYTES_TAG: base64.b64encode(value).decode("ascii")}
+        return {BYTES_TAG: encode_base64(value)}
     if kind is dict:
         plain = {name: to_json(item) for name, item in value.items()}
         return {MAP_TAG: plain} if _looks_tagged(value) else plain
     if kind is list or kind is tuple:
         return [to_json(item) for item in value]
     return value
+
+
+def encode_base64(data: bytes) -> str:
+    """Standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
 
 
 def decode_base64(text: str) -> bytes:
@@ -45,7 +50,7 @@ def decode_base64(text: str) -> bytes:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Malformed("not base64") from None
-    if base64.b64encode(data).decode("ascii") != text:
+    if encode_base64(data) != text:
         raise Malformed("base64 in another than its one canonical form")
     return data
 

@@ -10,7 +10,7 @@ import typer
 from ledger.cli.output import AsJson, ExitCode, console, expecting, write_json
 
 if TYPE_CHECKING:
-    from ledger.contracts.checker import Problem
+    from ledger.contracts.problems import Problem
 
 group = typer.Typer(help="Check contracts.", no_args_is_help=True)
 
@@ -23,9 +23,7 @@ def check(files: Annotated[list[Path], _FILES], as_json: AsJson = False) -> None
     from ledger.contracts.checker import check as check_source
 
     with expecting(OSError, UnicodeDecodeError):
-        found = {
-            str(file): check_source(file.read_text(encoding="utf-8")) for file in files
-        }
+        found = {str(file): check_source(file.read_text(encoding="utf-8")) for file in files}
     good = not any(found.values())
     if as_json:
         write_json(

@@ -50,7 +50,7 @@ def options(
 
 
 def run() -> None:
-    """Entry point. What nobody expected is our mistake: traceback, and exit code 3 rather than 1."""
+    """Entry point. What nobody expected is our mistake: a traceback, and exit code 3, not 1."""
     try:
         app()
     except Exception as error:  # noqa: BLE001
@@ -59,3 +59,7 @@ def run() -> None:
             fail(f"this is a mistake of the program: {type(error).__name__}: {error}")
         except typer.Exit as end:
             sys.exit(end.exit_code)
+
+
+if __name__ == "__main__":
+    run()

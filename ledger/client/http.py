@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -99,8 +99,14 @@ def _refused_submissions(error: NodeRefused) -> list[Submitted]:
     return requests.read_submissions(msgspec.json.encode({"transactions": items}))
 
 
-def _settings(token: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
+def _settings(url: str, token: str | None) -> dict[str, Any]:
+    local = httpx.URL(url).host in ("localhost", "127.0.0.1", "::1")
+    return {
+        "base_url": url,
+        "headers": {"Authorization": f"Bearer {token}"} if token else {},
+        # A proxy from the environment is for the world outside, not for a node on this machine.
+        "trust_env": not local,
+    }
 
 
 class Client:
@@ -118,7 +124,7 @@ class Client:
     def __init__(
         self, url: str, *, token: str | None = None, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self._http = httpx.Client(base_url=url, headers=_settings(token), transport=transport)
+        self._http = httpx.Client(transport=transport, **_settings(url, token))
 
     def send(self, request: Request[T]) -> T:
         """Send one request of `ledger.client.requests`, again where that may help."""
@@ -145,7 +151,7 @@ class Client:
             return _refused_submissions(error)
 
     def receipt(self, tx_id: bytes, wait: float = 0) -> Receipt:
-        """The receipt of a final transaction. It is not verified here: see `ledger.client.verify`."""
+        """The receipt of a final transaction, not yet verified: see `ledger.client.verify`."""
         return self.send(requests.receipt(tx_id, wait))
 
     def state(
@@ -187,7 +193,7 @@ class AsyncClient:
         token: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(base_url=url, headers=_settings(token), transport=transport)
+        self._http = httpx.AsyncClient(transport=transport, **_settings(url, token))
 
     async def send(self, request: Request[T]) -> T:
         """Send one request of `ledger.client.requests`, again where that may help."""
@@ -214,7 +220,7 @@ class AsyncClient:
             return _refused_submissions(error)
 
     async def receipt(self, tx_id: bytes, wait: float = 0) -> Receipt:
-        """The receipt of a final transaction. It is not verified here: see `ledger.client.verify`."""
+        """The receipt of a final transaction, not yet verified: see `ledger.client.verify`."""
         return await self.send(requests.receipt(tx_id, wait))
 
     async def state(

@@ -110,9 +110,7 @@ def outcome_with_values(outcome: Outcome) -> Outcome:
         msgspec.structs.replace(
             call,
             value=from_json(call.value),
-            events=[
-                {**event, "fields": from_json(event.get("fields"))} for event in call.events
-            ],
+            events=[{**event, "fields": from_json(event.get("fields"))} for event in call.events],
         )
         for call in outcome.calls
     ]
@@ -183,6 +181,6 @@ def block(height: int | None, offset: int = 0, limit: int = 50) -> Request[dict[
     return Request("GET", f"/v1/blocks/{'latest' if height is None else height}", _read_map, params)
 
 
-def sealed(path: str, body: bytes) -> Request[bytes]:
-    """An opaque request to a holder, answered by opaque bytes."""
-    return Request("POST", path, bytes, body=body, media="application/msgpack")
+def sealed(path: str, body: bytes, read: Callable[[bytes], T]) -> Request[T]:
+    """A signed request to a holder; ``read`` opens the sealed answer."""
+    return Request("POST", path, read, body=body, media="application/msgpack")

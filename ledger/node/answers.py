@@ -22,7 +22,7 @@ class NotPermitted(Exception):
     """The asker may not have what was asked for, or it does not exist: never say which."""
 
 
-class Submission(Answer):
+class Submission(Answer, frozen=True, kw_only=True):
     """What a node thinks of one submitted transaction before it is ordered.
 
     ``id``: hex, or None where the bytes could not be read. ``code``: ``accepted``, ``known`` (it is
@@ -62,7 +62,7 @@ def parse_cursor(text: str) -> Cursor:
     return Cursor(*map(int, match.groups()))
 
 
-class LedgerEvent(Answer):
+class LedgerEvent(Answer, frozen=True, kw_only=True):
     """One event of a final block. ``transaction``: hex id; ``call``: its place in it."""
 
     cursor: Cursor
@@ -74,7 +74,7 @@ class LedgerEvent(Answer):
     fields: dict[str, Any]
 
 
-class ValidatorStatus(Answer):
+class ValidatorStatus(Answer, frozen=True, kw_only=True):
     """One validator as this node sees it at the height that is being decided.
 
     ``voted``: the phases it has voted in, in this view (``pre-prepare``, ``prepare``, ``commit``,
@@ -88,7 +88,7 @@ class ValidatorStatus(Answer):
     missing_since: int | None = None
 
 
-class PeerStatus(Answer):
+class PeerStatus(Answer, frozen=True, kw_only=True):
     """One other node. ``height``: the last that it told us of."""
 
     node: str
@@ -98,14 +98,14 @@ class PeerStatus(Answer):
     since: int | None = None
 
 
-class Expiry(Answer):
+class Expiry(Answer, frozen=True, kw_only=True):
     """The certificate that runs out next. ``what`` names it for a person."""
 
     what: str
     expires: int
 
 
-class Status(Answer):
+class Status(Answer, frozen=True, kw_only=True):
     """How a node is, and why nothing is being committed if nothing is.
 
     ``role``: ``validator`` or ``observer``. ``height``: newest final block; view, phase and

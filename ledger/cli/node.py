@@ -1,0 +1,104 @@
+"""``health-ledger node``: running a node and asking how it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ledger.cli.connection import Token, Url, connect
+from ledger.cli.output import (
+    AsJson,
+    ExitCode,
+    console,
+    expecting,
+    fail,
+    write_json,
+)
+
+group = typer.Typer(help="Run a node, and ask it how it is.", no_args_is_help=True)
+
+Home = Annotated[Path, typer.Option(help="The node's home, with its node.toml.")]
+
+
+@group.command()
+def run(home: Home) -> None:
+    """Run a node until it is told to stop (Ctrl-C or SIGTERM)."""
+    from ledger.node import runtime
+
+    raise typer.Exit(runtime.run(home))
+
+
+@group.command()
+def status(
+    url: Url = None,
+    home: Annotated[Path | None, typer.Option(help="Home of the node to ask.")] = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how a node is and why nothing is committed, if so; ends with 1 in that case."""
+    with connect(_address(url, home), token) as client:
+        found = client.status()
+    if as_json:
+        write_json(found)
+    else:
+        _show(found)
+    raise typer.Exit(ExitCode.GOOD if found.get("committing") is True else ExitCode.NO)
+
+
+def _address(url: str | None, home: Path | None) -> str:
+    if (url is None) == (home is None):
+        fail("give either --url or --home", ExitCode.USAGE)
+    if url is not None:
+        return url
+    from ledger.node.home import load_home
+    from ledger.node.tomlfile import InvalidFile
+
+    assert home is not None
+    with expecting(InvalidFile):
+        return load_home(home).api_url
+
+
+def _when(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = console()
+    colour = "green" if found["committing"] else "bold red"
+    out.print(f"[bold]{escape(found['node'])}[/], {found['role']} of {escape(found['network'])}")
+    out.print(f"[{colour}]{escape(found['reason'])}[/]", soft_wrap=True)
+    out.print(
+        f"height {found['height']} at {_when(found['block_time'])}, block {found['block'][:16]}…; "
+        f"view {found['view']}, {escape(found['phase'])}, proposer {escape(found['proposer'])}; "
+        f"{found['pending_transactions']} transactions waiting",
+        soft_wrap=True,
+    )
+    validators = Table("validator", "institution", "voted", "missing since", box=None)
+    for member in found["validators"]:
+        validators.add_row(
+            escape(member["node"]),
+            escape(member["institution"]),
+            ", ".join(member["voted"]),
+            f"[red]{_when(member['missing_since'])}[/]",
+        )
+    out.print(validators)
+    peers = Table("peer", "address", "connected", "height", box=None)
+    for peer in found["peers"]:
+        peers.add_row(
+            escape(peer["node"]),
+            escape(peer["address"]),
+            "yes" if peer["connected"] else "[red]no[/]",
+            "" if peer["height"] is None else str(peer["height"]),
+        )
+    out.print(peers)
+    expiry = found["next_expiry"]
+    if expiry is not None:
+        out.print(f"next to expire: {escape(expiry['what'])}, {_when(expiry['expires'])}")

@@ -1,0 +1,73 @@
+"""Fetching records and pointers from their holder.
+
+Each function makes a request for `Client.send` or `AsyncClient.send`. Reading the answer opens the
+seal and compares the hash, so what `send` returns is what the chain commits to, or it raises.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.chain.codec import encode
+from ledger.chain.exchange import (
+    ask_pointers,
+    ask_release,
+    open_pointers,
+    open_record,
+)
+from ledger.chain.pointer import Pointer
+from ledger.chain.receipt import Receipt
+from ledger.client.builder import Account
+from ledger.client.requests import Request, sealed
+from ledger.crypto.sealing import SealingKey
+
+#: Pointers with their proofs, and how many the holder has of the subject in all.
+PointerPage = tuple[list[tuple[Pointer, dict[str, Any]]], int]
+
+
+def release(
+    requester: Account,
+    chain: bytes,
+    decision: str,
+    receipt: Receipt,
+    reply: SealingKey,
+    pointer: Pointer,
+) -> Request[bytes]:
+    """Ask the holder's node for a record.
+
+    Args:
+        requester: the first signer of the permitted request.
+        chain: id of the chain.
+        decision: id of the access decision.
+        receipt: of the transaction in which it was made.
+        reply: the private half of the reply key in that transaction.
+        pointer: the record that was asked for.
+
+    Sending it returns the record's exact bytes. Beside what sending any request raises:
+        SealError: sealed to another key, or for another decision or record.
+        Mismatch: not the bytes to which the pointer commits; it carries their digest.
+    """
+    question = ask_release(requester.key, chain, pointer.holder, decision, encode(receipt))
+    return sealed(
+        "/v1/records/release",
+        encode(question),
+        lambda raw: open_record(raw, reply, chain, decision, pointer),
+    )
+
+
+def pointers(
+    asker: Account, chain: bytes, holder: str, subject: str, skip: int = 0
+) -> Request[PointerPage]:
+    """Ask a holder which records of a subject it has.
+
+    Sending it returns the pointers with their proofs, of which `skip` were left out, and how many
+    there are. Beside what sending any request raises: SealError, or Mismatch for a pointer of
+    somebody else or one whose proof does not hold.
+    """
+    reply = SealingKey.generate()
+    question = ask_pointers(asker.key, chain, holder, subject, reply.public, skip)
+    return sealed(
+        "/v1/records/pointers",
+        encode(question),
+        lambda raw: open_pointers(raw, reply, question),
+    )
