@@ -3,8 +3,6 @@
 import json
 from dataclasses import dataclass, field
 
-from ledger.chain.receipt import Receipt
-
 from ledger.chain import merkle
 from ledger.chain.block import (
     Certificate,
@@ -15,6 +13,7 @@ from ledger.chain.block import (
     commit_digest,
 )
 from ledger.chain.codec import encode
+from ledger.chain.receipt import Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.transaction import Body, Call, sign_transaction
 from ledger.crypto.hashing import ZERO_HASH
@@ -125,10 +124,9 @@ class Scene:
                 certificate=certificate,
                 envelope=envelope,
                 result=result,
-                index=0,
+                sides=0,
                 transaction_path=(),
                 result_path=(),
-                size=1,
                 handovers=(),
             )
         )
