@@ -21,7 +21,8 @@ HEADER_BYTES: Final = 4
 MAX_HELLO_BYTES: Final = limits.KIB
 #: A sender splits its gossip into frames that hold at most so much.
 MAX_GOSSIP_BYTES: Final = 4 * limits.MIB
-MAX_GOSSIP_TRANSACTIONS: Final = limits.MAX_BLOCK_TRANSACTIONS
+#: More than well-formed transactions, with a key and a signature each, fit into that many bytes.
+MAX_GOSSIP_TRANSACTIONS: Final = 32_768
 MAX_BLOCKS: Final = 256
 
 _HEAD: Final = struct.Struct(">IB")
@@ -133,9 +134,13 @@ def encode_frame(frame: Frame) -> bytes:
     """The bytes of a frame with its length in front.
 
     Raises:
-        ValueError: the frame is longer than its kind allows; the sender should have split it.
+        ValueError: the frame holds more than its kind allows; the sender should have split it.
     """
     number, limit = _NUMBERS[type(frame)]
+    if isinstance(frame, Transactions) and not 1 <= len(frame.envelopes) <= MAX_GOSSIP_TRANSACTIONS:
+        raise ValueError(f"{len(frame.envelopes)} transactions in one frame")
+    if isinstance(frame, Blocks) and len(frame.blocks) > MAX_BLOCKS:
+        raise ValueError(f"{len(frame.blocks)} blocks in one frame")
     body = encode(frame)
     if len(body) > limit:
         raise ValueError(f"{type(frame).__name__} of {len(body)} bytes; at most {limit} fit")
