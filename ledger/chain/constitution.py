@@ -79,6 +79,11 @@ def validators_at(read: Read, height: int) -> ValidatorSet:
     )
 
 
+def validator_changes(read: Read) -> list[int]:
+    """The heights from which the entries of the validators' schedule hold, ascending."""
+    return [entry["from"] for entry in _schedule(read, VALIDATORS_KEY)]
+
+
 def parameters_at(read: Read, height: int) -> Parameters:
     """The consensus parameters in force at ``height``; parameters not named keep their default."""
     values = _entry_at(_schedule(read, PARAMETERS_KEY), height)["values"]

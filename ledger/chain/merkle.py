@@ -164,6 +164,39 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes
     return result if last == 0 else None
 
 
+def inclusion_sides(index: int, size: int) -> int:
+    """On which side the entries of an inclusion path stand: bit i is set where entry i is left.
+
+    The sides say of a leaf's place all that a root says: a root binds neither index nor size, for
+    the last leaf of a tree of 2 and that of a tree of 3 can be proved by the same path.
+    """
+    if not 0 <= index < size:
+        raise IndexError(f"no leaf {index} in a tree of {size}")
+    sides = entries = 0
+    last = size - 1
+    while last:
+        if index & 1:
+            sides |= 1 << entries
+        if index & 1 or index != last:
+            entries += 1
+        index >>= 1
+        last >>= 1
+    return sides
+
+
+def root_from_sides(leaf: bytes, sides: int, path: Sequence[bytes]) -> bytes | None:
+    """The root that a path leads to from a leaf *hash*, given the sides of its entries.
+
+    None where the sides do not fit the path, or the path holds anything that is not a hash.
+    """
+    if not 0 <= sides < 1 << len(path) or any(len(entry) != HASH_SIZE for entry in path):
+        return None
+    result = leaf
+    for level, entry in enumerate(path):
+        result = node_hash(entry, result) if sides >> level & 1 else node_hash(result, entry)
+    return result
+
+
 def verify_consistency(
     first: int, first_root: bytes, second: int, second_root: bytes, path: Sequence[bytes]
 ) -> bool:

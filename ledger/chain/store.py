@@ -70,11 +70,11 @@ class StoredBlock:
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:
-    """A state entry, and the height of the block that wrote its value."""
+    """A state entry, and the height of the block that wrote its value; None if it deleted it."""
 
     key: bytes
     height: int
-    value: bytes
+    value: bytes | None
 
 
 @dataclass(slots=True)
@@ -136,6 +136,15 @@ class _Queries:
             )
             .order_by(state.height.desc())
             .limit(1)
+        )
+        self.history = query(
+            select(state.height, state.value)
+            .where(
+                state.name == bindparam("name"),
+                state.height <= height,
+                state.key == bindparam("key"),
+            )
+            .order_by(state.height)
         )
         self.under = query(
             select(state.id, state.key, state.height, state.value)
@@ -351,6 +360,12 @@ class Store:
         at = 2**62 if height is None else height
         row = self._database.one(self._queries.value, (key_number(key), at, key))
         return None if row is None else row[0]
+
+    def history(self, key: bytes, height: int | None = None) -> list[StoredEntry]:
+        """Every value that an entry had up to a height, oldest first."""
+        at = 2**62 if height is None else height
+        rows = self._database.all(self._queries.history, (key_number(key), at, key))
+        return [StoredEntry(key, *row) for row in rows]
 
     def values_under(
         self, prefix: bytes, limit: int = 100, *, before: int | None = None, scan: int = 10_000
