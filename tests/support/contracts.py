@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -66,10 +67,8 @@ class World:
     def __init__(self) -> None:
         self.height = 0
         self.time = START
-        self.state: dict[bytes, bytes] = {}
-        self.genesis = Genesis(1, "test", START, tuple(_contracts()))
-        self.chain = self.genesis.chain_id()
-        self._adopt(self.machine.genesis(self.genesis).writes)
+        self.chain, beginning = _beginning()
+        self.state = dict(beginning)
 
     def _adopt(self, writes: Mapping[bytes, bytes | None]) -> None:
         for key, value in writes.items():
@@ -191,6 +190,14 @@ def pointer(**changes: Any) -> dict[str, Any]:
 
 def name_of(record: dict[str, Any]) -> bytes:
     return Pointer(**record).name()
+
+
+@cache
+def _beginning() -> tuple[bytes, dict[bytes, bytes]]:
+    """The chain id and the state after the genesis, the same for every world."""
+    genesis = Genesis(1, "test", START, tuple(_contracts()))
+    writes = World.machine.genesis(genesis).writes
+    return genesis.chain_id(), {key: value for key, value in writes.items() if value is not None}
 
 
 def _contracts() -> list[GenesisContract]:
