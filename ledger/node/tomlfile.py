@@ -61,7 +61,7 @@ class TomlDocument:
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
             self._lines = line_numbers(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             found = re.search(r"\(at line (\d+),", str(error))
             last = len(text.splitlines()) or 1
             message = f"not TOML: {re.sub(r' *[(]at .*[)]$', '', str(error))}"

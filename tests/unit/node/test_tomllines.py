@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tomllib
 from typing import Any
@@ -212,6 +213,17 @@ def test_text_that_is_not_toml_is_refused_with_its_line(text: str, line: int) ->
 def test_absurd_nesting_is_a_fault_and_not_a_crash() -> None:
     with pytest.raises(InvalidFile, match="not TOML"):
         TomlDocument("f.toml", "a = " + "[" * 50_000)
+
+
+@given(st.one_of(st.text(), st.text("[]{}\"'=.,#\n\\ \tab10-_:")))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(InvalidFile):
+        TomlDocument("f.toml", text)
+
+
+def test_a_number_too_long_to_read_is_a_fault() -> None:
+    with pytest.raises(InvalidFile, match="not TOML"):
+        TomlDocument("f.toml", "a = " + "9" * 10_000)
 
 
 def test_a_fault_shows_file_line_and_field() -> None:
