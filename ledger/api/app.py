@@ -36,6 +36,7 @@ def create_app(service: NodeService, *, token: str | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     for part in (transactions, blocks, state, events, records, operations):
         app.include_router(part.router(service))

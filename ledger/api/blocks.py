@@ -26,7 +26,7 @@ def router(service: NodeService) -> APIRouter:
         "/blocks/{height}",
         response_model=models.BlockModel,
         summary="Read a block with its certificate",
-        responses=failures(404, 422),
+        responses=failures(problems.UNKNOWN_BLOCK, problems.INVALID_PARAMETERS),
     )
     async def block(
         height: Annotated[
@@ -48,7 +48,7 @@ def router(service: NodeService) -> APIRouter:
         "/blocks",
         response_model=models.BlockList,
         summary="List block headers",
-        responses=failures(422),
+        responses=failures(problems.INVALID_PARAMETERS),
     )
     async def blocks(
         start: Annotated[

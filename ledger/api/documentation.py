@@ -36,6 +36,12 @@ BINARY_BATCH: Final = {
     "format": "binary",
     "description": "canonical msgpack array of 1 to 1,000 raw envelopes",
 }
+EVENT_STREAM: Final = {
+    "schema": {
+        "type": "string",
+        "description": "server-sent events; the data of each is a StreamedEvent, its id the cursor",
+    }
+}
 SEALED: Final = {"type": "string", "format": "binary", "description": "see docs/protocol.md"}
 
 SUBMIT_EXAMPLES: Final = {
@@ -67,17 +73,17 @@ def _example(kind: problems.Kind) -> dict[str, Any]:
     }
 
 
-def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of a route for these statuses, with every kind of problem of each."""
+def failures(*kinds: problems.Kind) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a route that can answer with these kinds of problem."""
     answers: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
-        kinds = [kind for kind in problems.KINDS if kind.status == status]
+    for status in sorted({kind.status for kind in kinds}):
+        same = [kind for kind in kinds if kind.status == status]
         answers[status] = {
-            "description": "; ".join(kind.title for kind in kinds),
+            "description": "; ".join(kind.title for kind in same),
             "content": {
                 problems.MEDIA_TYPE: {
                     "schema": {"$ref": _SCHEMAS + "Problem"},
-                    "examples": {kind.code: _example(kind) for kind in kinds},
+                    "examples": {kind.code: _example(kind) for kind in same},
                 }
             },
         }
@@ -114,9 +120,14 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = extra["$defs"]["ProblemDetails"]
     schemas["StreamedEvent"] = extra["$defs"]["StreamedEvent"]
-    everywhere = failures(401, 500) if needs_token else failures(421, 500)
+    gate = problems.UNAUTHORISED if needs_token else problems.MISDIRECTED
+    everywhere = failures(gate, problems.INTERNAL)
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            # FastAPI writes a keyword of OpenAPI 3.2 into a document of 3.1.
+            content = operation["responses"].get("200", {}).get("content", {})
+            if "text/event-stream" in content:
+                content["text/event-stream"] = EVENT_STREAM
             for status, answer in everywhere.items():
                 if status != 401 or path.startswith("/v1"):
                     operation["responses"].setdefault(str(status), answer)

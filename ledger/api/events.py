@@ -1,7 +1,5 @@
 """The resumable stream of contract events (server-sent events, WHATWG HTML §9.2)."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
@@ -85,11 +83,9 @@ def router(service: NodeService) -> APIRouter:
         dependencies=[Depends(place)],
         responses={
             200: {
-                "description": "Each message's id is a cursor and its data the JSON of "
-                "`StreamedEvent`",
-                "content": {"text/event-stream": {}},
+                "description": "Each message has a cursor as its id, and a StreamedEvent as data"
             },
-            **failures(422, 503),
+            **failures(problems.INVALID_PARAMETERS, problems.BUSY),
         },
     )
     async def events(

@@ -57,6 +57,15 @@ class EventModel(Model):
     fields: ChainValue
 
 
+_EXAMPLE_HASH = "5c" * 32
+_EXAMPLE_OUTCOME = {
+    "height": 42,
+    "index": 0,
+    "ok": True,
+    "calls": [{"ok": True, "error": "", "value": "c-1", "gas": 5120, "events": []}],
+}
+
+
 class CallOutcome(Model):
     """``error``: empty, or ``code: explanation``."""
 
@@ -88,6 +97,24 @@ class SubmissionModel(Model):
 
 class Submissions(Model):
     """One answer for each submitted transaction, in order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "transactions": [
+                        {
+                            "id": _EXAMPLE_HASH,
+                            "accepted": True,
+                            "code": "accepted",
+                            "detail": "",
+                            "outcome": _EXAMPLE_OUTCOME,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
 
     transactions: list[SubmissionModel]
 
@@ -191,6 +218,31 @@ class StateProofFile(Model):
 class StateEntry(Model):
     """One entry of the state. An absent entry is an answer, not an error: it can be proven."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "key": "registry/people/n-yaf",
+                    "height": 120,
+                    "present": True,
+                    "value": {"id": "n-yaf", "status": "active", "since": 0},
+                    "proof": None,
+                },
+                {
+                    "key": "consent/consents/c-9",
+                    "height": 120,
+                    "present": False,
+                    "value": None,
+                    "proof": {
+                        "format": "health-ledger-state-1",
+                        "key": "consent/consents/c-9",
+                        "statement": "lsQUY29uc2VudC9jb25zZW50cy9jLTnA",
+                    },
+                },
+            ]
+        }
+    )
+
     key: str
     height: Height
     present: bool
@@ -254,6 +306,55 @@ class ExpiryModel(Model):
 
 class StatusModel(Model):
     """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "node": "n-city",
+                    "institution": "city",
+                    "network": "yanan",
+                    "chain": _EXAMPLE_HASH,
+                    "role": "validator",
+                    "height": 42,
+                    "block": _EXAMPLE_HASH,
+                    "block_time": 1767225600000,
+                    "view": 1,
+                    "phase": "prepare",
+                    "proposer": "n-luochuan",
+                    "committing": False,
+                    "reason": "2 of 4 validators are missing; 3 are needed.",
+                    "validators": [
+                        {
+                            "node": "n-luochuan",
+                            "institution": "luochuan",
+                            "voted": ["pre-prepare"],
+                            "connected": False,
+                            "missing_since": 1767225590000,
+                        }
+                    ],
+                    "peers": [
+                        {
+                            "node": "n-luochuan",
+                            "address": "127.0.0.1:7101",
+                            "connected": False,
+                            "height": 41,
+                            "since": None,
+                        }
+                    ],
+                    "pending_transactions": 3,
+                    "pending_bytes": 1200,
+                    "view_changes": 1,
+                    "syncing": False,
+                    "next_expiry": {
+                        "what": "TLS certificate of this node",
+                        "expires": 1798761600000,
+                    },
+                    "version": "0.1.0",
+                }
+            ]
+        }
+    )
 
     node: str
     institution: str

@@ -38,7 +38,7 @@ def router(service: NodeService) -> APIRouter:
         "/readyz",
         response_model=models.Readiness,
         summary="Whether the node can serve",
-        responses=failures(503),
+        responses=failures(problems.NOT_READY),
     )
     async def readyz() -> Response:
         """503 with the reason while the node is starting, or too far behind."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from ledger.api import problems
 from ledger.api.documentation import SEALED, failures
 from ledger.api.exchange import MAX_RECORD_REQUEST_BYTES, MSGPACK, media_type, read_body
 from ledger.api.service import NodeService
@@ -12,7 +13,12 @@ from ledger.api.service import NodeService
 _REQUEST_BODY = {"requestBody": {"required": True, "content": {MSGPACK: {"schema": SEALED}}}}
 _ANSWER = {
     200: {"description": "Canonical bytes", "content": {MSGPACK: {"schema": SEALED}}},
-    **failures(400, 403, 413, 415),
+    **failures(
+        problems.MALFORMED,
+        problems.NOT_PERMITTED,
+        problems.TOO_LARGE,
+        problems.UNSUPPORTED_MEDIA,
+    ),
 }
 
 

@@ -58,7 +58,7 @@ def router(service: NodeService) -> APIRouter:
         "/state/{contract}/{key:path}",
         response_model=models.StateEntry,
         summary="Read one entry of a contract's state",
-        responses=failures(404, 422),
+        responses=failures(problems.UNKNOWN_BLOCK, problems.INVALID_PARAMETERS),
     )
     async def entry(
         contract: ContractName,
@@ -105,7 +105,14 @@ def router(service: NodeService) -> APIRouter:
         "/query/{contract}/{method}",
         response_model=models.QueryAnswer,
         summary="Ask a contract",
-        responses=failures(400, 404, 413, 415, 422),
+        responses=failures(
+            problems.MALFORMED,
+            problems.UNKNOWN_METHOD,
+            problems.TOO_LARGE,
+            problems.UNSUPPORTED_MEDIA,
+            problems.INVALID_PARAMETERS,
+            problems.QUERY_FAILED,
+        ),
         openapi_extra={
             "requestBody": {
                 "required": True,

@@ -119,7 +119,14 @@ def router(service: NodeService) -> APIRouter:
         summary="Submit signed transactions",
         responses={
             200: {"model": models.Submissions, "description": "All that were accepted are final"},
-            **failures(400, 413, 415, 422, 503),
+            **failures(
+                problems.MALFORMED,
+                problems.TOO_LARGE,
+                problems.UNSUPPORTED_MEDIA,
+                problems.INVALID_PARAMETERS,
+                problems.REFUSED,
+                problems.BUSY,
+            ),
         },
         openapi_extra={
             "requestBody": {
@@ -160,7 +167,7 @@ def router(service: NodeService) -> APIRouter:
         "/transactions/{tx}",
         response_model=models.TransactionModel,
         summary="Read a final transaction and what came out of it",
-        responses=failures(404, 422),
+        responses=failures(problems.UNKNOWN_TRANSACTION, problems.INVALID_PARAMETERS),
     )
     async def transaction(tx: TransactionId, wait: Wait = 0) -> Response:
         """The calls of a transaction, its signers, and the result of each call.
@@ -181,7 +188,7 @@ def router(service: NodeService) -> APIRouter:
         "/receipts/{tx}",
         response_model=models.ReceiptFile,
         summary="Get the receipt of a final transaction",
-        responses=failures(404, 422),
+        responses=failures(problems.UNKNOWN_TRANSACTION, problems.INVALID_PARAMETERS),
     )
     async def receipt(tx: TransactionId, wait: Wait = 0) -> Response:
         """A receipt file: keep it. `health-ledger audit verify --receipt` checks it offline.
