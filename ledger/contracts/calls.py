@@ -1,0 +1,308 @@
+"""Calls, lowered to closures: of the contract's functions, builtins, the host, and methods."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from ledger.contracts import builtins, host, methods
+from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
+from ledger.contracts.meter import BUILTIN_CALL, FUNCTION_CALL, Failure
+from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Function, Scope
+from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error, unpack
+
+Lower = Callable[[ast.expr, Scope], Code]
+
+_SIZED = frozenset({str, bytes, list, dict, tuple})
+
+
+def lower_call(node: ast.Call, scope: Scope, lower: Lower) -> Code:
+    """The closure of a call; ``lower`` makes those of its arguments."""
+    scope.nodes += BUILTIN_CALL
+    if isinstance(node.func, ast.Attribute):
+        return _method(node, node.func, scope, lower)
+    assert isinstance(node.func, ast.Name)
+    name = node.func.id
+    if name in scope.functions:
+        return _function(node, name, scope, lower)
+    if name in host.WITH_FIELDS:
+        return _with_fields(node, host.WITH_FIELDS[name], scope, lower)
+    if name in BUILTINS:
+        if name == "len":
+            return _len(node, scope)
+        return _apply(builtins.BUILTINS[name], node, BUILTINS[name], scope, lower)
+    return _apply(host.HOST[name], node, HOST[name], scope, lower)
+
+
+def _placed(
+    node: ast.Call, parameters: tuple[str, ...], scope: Scope, lower: Lower
+) -> tuple[list[tuple[str, Code]], bool]:
+    """Arguments with the parameters they bind to, as written, and whether in that order."""
+    given = list(zip(parameters, [lower(argument, scope) for argument in node.args], strict=False))
+    for keyword in node.keywords:
+        assert keyword.arg is not None
+        given.append((keyword.arg, lower(keyword.value, scope)))
+    places = [parameters.index(name) for name, _ in given]
+    return given, places == sorted(places)
+
+
+def _apply(
+    function: Callable[..., Any], node: ast.Call, signature: Signature, scope: Scope, lower: Lower
+) -> Code:
+    """A call of a function of ours: the run, then the arguments."""
+    if signature.many or not node.keywords:
+        codes = [lower(argument, scope) for argument in node.args]
+        return _positional(function, codes)
+    given, _ = _placed(node, signature.parameters, scope, lower)
+
+    def named(f: Frame) -> Any:
+        return function(f[0], **{name: code(f) for name, code in given})
+
+    return named
+
+
+def _positional(function: Callable[..., Any], codes: list[Code]) -> Code:
+    if not codes:
+        return lambda f: function(f[0])
+    if len(codes) == 1:
+        only = codes[0]
+        return lambda f: function(f[0], only(f))
+    if len(codes) == 2:
+        first, second = codes
+        return lambda f: function(f[0], first(f), second(f))
+    if len(codes) == 3:
+        first, second, third = codes
+        return lambda f: function(f[0], first(f), second(f), third(f))
+    return lambda f: function(f[0], *[code(f) for code in codes])
+
+
+def _len(node: ast.Call, scope: Scope) -> Code:
+    from ledger.contracts.expressions import lower_view
+
+    argument = lower_view(node.args[0], scope)
+
+    def length(f: Frame) -> Any:
+        value = argument(f)
+        if type(value) in _SIZED:
+            return len(value)
+        return builtins.length(f[0], value)
+
+    return length
+
+
+def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope, lower: Lower) -> Code:
+    positional = [lower(argument, scope) for argument in node.args]
+    fields = [(keyword.arg, lower(keyword.value, scope)) for keyword in node.keywords]
+
+    def with_fields(f: Frame) -> Any:
+        values = [code(f) for code in positional]
+        return function(f[0], *values, {name: code(f) for name, code in fields})
+
+    return with_fields
+
+
+# Functions of the contract
+
+
+def _function(node: ast.Call, name: str, scope: Scope, lower: Lower) -> Code:
+    from ledger.contracts.expressions import lower_literal
+
+    scope.nodes += FUNCTION_CALL
+    function = scope.functions[name]
+    parameters = scope.facts.functions[name].parameters
+    names = tuple(parameter.name for parameter in parameters)
+    given, in_order = _placed(node, names, scope, lower)
+    by_name = dict(given)
+    defaults = {
+        parameter.name: lower_literal(parameter.default)
+        for parameter in parameters
+        if parameter.name not in by_name
+    }
+    if in_order:
+        return _invocation(function, [by_name.get(name) or defaults[name] for name in names])
+
+    def out_of_order(f: Frame) -> Any:
+        values = {name: code(f) for name, code in given}
+        arguments = [values[name] if name in values else defaults[name](f) for name in names]
+        return enter(f[0], function, arguments)
+
+    return out_of_order
+
+
+def enter(run: host.Run, function: Function, arguments: list[Any]) -> Any:
+    """Run a function with its arguments in order.
+
+    Raises:
+        Failure: ``too_deep``, or whatever ends the function.
+    """
+    frame = [run, None, *arguments, *function.blank]
+    run.active += 1
+    run.nesting += function.nesting
+    if run.active > host.MAX_CALLS or run.nesting > host.MAX_NESTING:
+        raise Failure("too_deep", "calls inside calls")
+    function.body(frame)
+    run.active -= 1
+    run.nesting -= function.nesting
+    return frame[RETURN_SLOT]
+
+
+def _invocation(function: Function, codes: list[Code]) -> Code:
+    if len(codes) == 1:
+        only = codes[0]
+        return lambda f: enter(f[0], function, [only(f)])
+    if len(codes) == 2:
+        first, second = codes
+        return lambda f: enter(f[0], function, [first(f), second(f)])
+    return lambda f: enter(f[0], function, [code(f) for code in codes])
+
+
+# Methods
+
+
+def _method(node: ast.Call, attribute: ast.Attribute, scope: Scope, lower: Lower) -> Code:
+    from ledger.contracts.expressions import is_view, lower_view, own, owned, state_name
+
+    name = attribute.attr
+    state = state_name(attribute.value, scope)
+    if state is not None:
+        return _state_method(node, name, state, scope, lower)
+    if is_view(attribute.value, scope):
+        view = lower_view(attribute.value, scope)
+        if name == "get":
+            return _view_get(node, view, scope, lower, own)
+        if name in ("keys", "values", "items"):
+            return owned(_value_method(node, name, view, scope, lower))
+    return _value_method(node, name, lower(attribute.value, scope), scope, lower)
+
+
+def _no_method(value: Any, name: str, count: int) -> Failure:
+    return type_error(f"{kind_name(value)} has no method {name} of {count} arguments")
+
+
+def _value_method(node: ast.Call, name: str, value: Code, scope: Scope, lower: Lower) -> Code:
+    codes = [lower(argument, scope) for argument in node.args]
+    count = len(codes)
+    table = methods.method_for(name, count)
+    if name == "append":
+        item = codes[0]
+
+        def append(f: Frame) -> Any:
+            target = value(f)
+            if type(target) is not list:
+                raise _no_method(target, name, count)
+            if len(target) >= MAX_ITEMS:
+                item(f)
+                raise too_large("another element", MAX_ITEMS)
+            target.append(item(f))
+
+        return append
+    if name == "get":
+        key = codes[0]
+        default: Code = codes[1] if count == 2 else lambda _f: None
+
+        def get(f: Frame) -> Any:
+            target = value(f)
+            if type(target) is dict:
+                k = key(f)
+                d = default(f)
+                if type(k) is str:
+                    return target.get(k, d)
+                raise type_error(f"dict keys are str, not {kind_name(k)}")
+            raise _no_method(target, name, count)
+
+        return get
+    if count == 0:
+
+        def without(f: Frame) -> Any:
+            target = value(f)
+            function = table.get(type(target))
+            if function is None:
+                raise _no_method(target, name, count)
+            return function(f[0], target)
+
+        return without
+    if count == 1:
+        only = codes[0]
+
+        def with_one(f: Frame) -> Any:
+            target = value(f)
+            function = table.get(type(target))
+            if function is None:
+                raise _no_method(target, name, count)
+            return function(f[0], target, only(f))
+
+        return with_one
+
+    def with_more(f: Frame) -> Any:
+        target = value(f)
+        function = table.get(type(target))
+        if function is None:
+            raise _no_method(target, name, count)
+        return function(f[0], target, *[code(f) for code in codes])
+
+    return with_more
+
+
+def _view_get(
+    node: ast.Call, view: Code, scope: Scope, lower: Lower, own: Callable[[Any, Any], Any]
+) -> Code:
+    """``get`` of a constant of the module: what it finds is copied, the default is not."""
+    codes = [lower(argument, scope) for argument in node.args]
+    key = codes[0]
+    default: Code = codes[1] if len(codes) == 2 else lambda _f: None
+
+    def get(f: Frame) -> Any:
+        target = view(f)
+        k = key(f)
+        fallback = default(f)
+        if type(target) is not dict:
+            raise _no_method(target, "get", len(codes))
+        if type(k) is not str:
+            raise type_error(f"dict keys are str, not {kind_name(k)}")
+        return own(f[0], target[k]) if k in target else fallback
+
+    return get
+
+
+def _state_method(node: ast.Call, name: str, state: str, scope: Scope, lower: Lower) -> Code:
+    kind = "Map" if state.endswith("/") else "Value"
+    given, _ = _placed(node, STATE_METHODS[kind][name].parameters, scope, lower)
+    codes = dict(given)
+    if kind == "Value":
+        if name == "set":
+            value = codes["value"]
+            return lambda f: host.store(f[0], (f[0].prefix + state).encode(), value(f))
+        return _value_get(state, codes.get("default"))
+    return _map_get(state, given, codes)
+
+
+def _value_get(state: str, default: Code | None) -> Code:
+    def get(f: Frame) -> Any:
+        run = f[0]
+        fallback = default(f) if default is not None else None
+        raw = host.load(run, (run.prefix + state).encode())
+        return fallback if raw is None else unpack(raw)
+
+    return get
+
+
+def _map_get(state: str, given: list[tuple[str, Code]], codes: dict[str, Code]) -> Code:
+    key = codes["key"]
+    default = codes.get("default")
+    if default is None:
+
+        def get(f: Frame) -> Any:
+            run = f[0]
+            raw = host.load(run, host.state_key(run, state, key(f)))
+            return None if raw is None else unpack(raw)
+
+        return get
+
+    def get_or(f: Frame) -> Any:
+        run = f[0]
+        values = {name: code(f) for name, code in given}
+        raw = host.load(run, host.state_key(run, state, values["key"]))
+        return values["default"] if raw is None else unpack(raw)
+
+    return get_or

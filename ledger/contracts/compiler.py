@@ -1,0 +1,107 @@
+"""From source to a program that the machine can run.
+
+Nothing of CPython's compiler takes part: the tree that the checker accepted is lowered to closures
+of this package, and only they run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.contracts.bodies import local_names
+from ledger.contracts.calls import enter
+from ledger.contracts.checker import read_contract
+from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Parameter
+from ledger.contracts.host import Run
+from ledger.contracts.meter import FUNCTION_CALL, Failure
+from ledger.contracts.problems import InvalidContract
+from ledger.contracts.scope import UNBOUND, Function, Scope
+from ledger.contracts.statements import lower_block
+from ledger.contracts.values import copy
+
+__all__ = ["InvalidContract", "Method", "Program", "compile_contract"]
+
+#: Python frames between a call and the first block of the function, and below the last one.
+_ENTRY_FRAMES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What callers may know of an init, export or query. ``returns``: an annotation as text."""
+
+    kind: str
+    parameters: tuple[Parameter, ...]
+    returns: str
+    doc: str
+
+
+class Program:
+    """A compiled contract. It holds no state and may be run any number of times."""
+
+    def __init__(self, facts: ModuleFacts, functions: dict[str, Function]) -> None:
+        self.doc = facts.doc
+        self.methods = {
+            name: Method(function.kind, function.parameters, function.returns, function.doc)
+            for name, function in facts.functions.items()
+            if function.kind != "private"
+        }
+        self._functions = functions
+
+    def kind(self, method: str) -> str | None:
+        """init, export or query; None where there is no such method."""
+        found = self.methods.get(method)
+        return found.kind if found else None
+
+    def enter(self, run: Run, method: str, arguments: dict[str, Any]) -> Any:
+        """Run a method that exists. The arguments become the contract's own.
+
+        Raises:
+            Failure: ``bad_arguments``, or whatever ends the method.
+        """
+        parameters = self.methods[method].parameters
+        run.charge(FUNCTION_CALL)
+        values = []
+        known = 0
+        for parameter in parameters:
+            name = parameter.name
+            if name in arguments:
+                value = arguments[name]
+                known += 1
+                if not parameter.annotation.fits(value):
+                    wanted = parameter.annotation.text
+                    raise Failure("bad_arguments", f"{name} of {method} is not a {wanted}")
+            elif parameter.default is REQUIRED:
+                raise Failure("bad_arguments", f"{method} needs {name}")
+            else:
+                value = copy(parameter.default)
+            values.append(value)
+        if known != len(arguments):
+            raise Failure("bad_arguments", f"{method} takes {len(parameters)} named arguments")
+        return enter(run, self._functions[method], values)
+
+
+def _lower_function(
+    facts: FunctionFacts, module: ModuleFacts, functions: dict[str, Function]
+) -> None:
+    parameters = [parameter.name for parameter in facts.parameters]
+    others = sorted(local_names(facts.node) - set(parameters))
+    scope = Scope(module, functions, parameters + others, len(parameters))
+    body = lower_block(facts.node.body, scope)
+    function = functions[facts.name]
+    function.body = body
+    function.blank = [UNBOUND] * scope.variables_beyond(len(parameters))
+    function.nesting = scope.deepest + _ENTRY_FRAMES
+
+
+def compile_contract(source: str) -> Program:
+    """Compile the source of a contract.
+
+    Raises:
+        InvalidContract: with everything that is wrong.
+    """
+    facts = read_contract(source)
+    functions = {name: Function(name) for name in facts.functions}
+    for function in facts.functions.values():
+        _lower_function(function, facts, functions)
+    return Program(facts, functions)

@@ -1,0 +1,162 @@
+"""The names that a contract may import, with their types, for editors and type checkers.
+
+A contract file is Python that ordinary tools can read; this module tells them what the names in it
+mean. On the ledger the names are bound by the interpreter and nothing in here runs: outside it the
+decorators leave functions as they are, state can be declared, and everything else raises
+`OutsideLedger`.
+
+Keys of a `Map` are a str, an int or a tuple of those. Values are None, bool, int of 64 bits, str,
+bytes, and lists and str-keyed dicts of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+Key = str | int | tuple[str | int, ...]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OutsideLedger(RuntimeError):
+    """A contract function was called by plain Python instead of the ledger's interpreter."""
+
+
+def _outside(name: str) -> NoReturn:
+    raise OutsideLedger(
+        f"{name} works only on the ledger; run the contract with ledger.contracts.machine.Machine"
+    )
+
+
+def init(function: F) -> F:
+    """Run once, when the contract comes into being."""
+    return function
+
+
+def export(function: F) -> F:
+    """May be called by transactions and by other contracts."""
+    return function
+
+
+def query(function: F) -> F:
+    """Reads only: may be called by other contracts and over the API, and changes nothing."""
+    return function
+
+
+class Map:
+    """State entries of this contract under one name, found by key."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getitem__(self, key: Key) -> Any:
+        """A fresh copy of the entry; fails with ``missing_key`` where there is none."""
+        _outside("Map")
+
+    def __setitem__(self, key: Key, value: Any) -> None:
+        _outside("Map")
+
+    def __delitem__(self, key: Key) -> None:
+        """Remove the entry; fails with ``missing_key`` where there is none."""
+        _outside("Map")
+
+    def __contains__(self, key: Key) -> bool:
+        _outside("Map")
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        """A fresh copy of the entry, or ``default`` where there is none."""
+        _outside("Map")
+
+
+class Value:
+    """One state entry of this contract."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get(self, default: Any = None) -> Any:
+        """A fresh copy of what was set, or ``default`` before anything was."""
+        _outside("Value")
+
+    def set(self, value: Any) -> None:
+        _outside("Value")
+
+
+def signers() -> list[str]:
+    """Hex wire public keys of those who signed the transaction, the caller first."""
+    _outside("signers")
+
+
+def caller() -> str:
+    """Name of the contract that called this one, or "" for a transaction or the API."""
+    _outside("caller")
+
+
+def height() -> int:
+    """Height of the block that is being executed."""
+    _outside("height")
+
+
+def now() -> int:
+    """Time of that block in milliseconds since 1970 UTC."""
+    _outside("now")
+
+
+def transaction() -> str:
+    """Hex id of the transaction, or "" in a query over the API and in the genesis."""
+    _outside("transaction")
+
+
+def call_index() -> int:
+    """Place of the running call in its transaction, from 0."""
+    _outside("call_index")
+
+
+def require(condition: object, code: str, message: str = "") -> None:
+    """Fail with ``code: message`` unless the condition is true."""
+    _outside("require")
+
+
+def fail(code: str, message: str = "") -> NoReturn:
+    """End the call with the error ``code: message``; everything it wrote is undone."""
+    _outside("fail")
+
+
+def emit(name: str, /, **fields: Any) -> None:
+    """Announce an event; it is part of the call's result."""
+    _outside("emit")
+
+
+def call(contract: str, method: str, /, **arguments: Any) -> Any:
+    """Call an export or query of another contract; its failure is the failure of this call."""
+    _outside("call")
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256 of the bytes as they are, without a domain tag (32 bytes)."""
+    _outside("digest")
+
+
+def encode(value: Any) -> bytes:
+    """The canonical msgpack bytes of a value."""
+    _outside("encode")
+
+
+def from_hex(text: str) -> bytes:
+    """The bytes that lower-case or upper-case hex digits stand for; ``value_error`` otherwise."""
+    _outside("from_hex")
+
+
+def merkle_root(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes | None:
+    """RFC 9162 root that an inclusion path leads to from leaf data; None for a malformed path."""
+    _outside("merkle_root")
+
+
+def verify_signature(key: str, message: bytes, signature: bytes) -> bool:
+    """Whether a signature is good under a hex wire public key; false for odd keys."""
+    _outside("verify_signature")
+
+
+def commitment(salt: bytes, text: str) -> bytes:
+    """The commitment of a record pointer to a short text (32 bytes)."""
+    _outside("commitment")

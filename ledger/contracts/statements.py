@@ -1,0 +1,402 @@
+"""Statements, lowered to closures.
+
+A statement's closure returns None, or one of the signals below when the block around it has to
+stop. A block pays for all its nodes when it is entered, and names its line in a failure.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any, Final
+
+from ledger.contracts import host, operators
+from ledger.contracts.builtins import iterate, numbers
+from ledger.contracts.expressions import (
+    Binder,
+    lower,
+    lower_binder,
+    lower_iterable,
+    state_name,
+    unpacking,
+)
+from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
+from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Scope
+from ledger.contracts.values import unpack
+
+#: Signals to the blocks around a statement.
+BREAK: Final = "break"
+CONTINUE: Final = "continue"
+RETURN: Final = "return"
+
+
+def lower_block(statements: list[ast.stmt], scope: Scope, extra: int = 0) -> Code:
+    """The closure of a block, which costs the nodes in it that are in no block of their own."""
+    codes: list[Code] = []
+    lines: list[int] = []
+    with scope.counting() as count, scope.deeper():
+        for statement in statements:
+            if isinstance(statement, ast.Pass) or _is_text(statement):
+                continue
+            scope.nodes += 1
+            with scope.deeper():
+                codes.append(_STATEMENTS[type(statement)](statement, scope))
+            lines.append(statement.lineno)
+    return _block(codes, lines, 1 + count[0] + extra)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _block(codes: list[Code], lines: list[int], cost: int) -> Code:
+    if len(codes) == 1:
+        only = codes[0]
+        line = lines[0]
+
+        def single(f: Frame) -> Any:
+            run = f[0]
+            run.gas = gas = run.gas - cost
+            if gas < 0:
+                raise OutOfGas
+            try:
+                return only(f)
+            except Failure as failure:
+                failure.at(run.contract, line)
+                raise
+
+        return single
+    line_of = dict(zip(codes, lines, strict=True))
+
+    def block(f: Frame) -> Any:
+        run = f[0]
+        run.gas = gas = run.gas - cost
+        if gas < 0:
+            raise OutOfGas
+        try:
+            for code in codes:
+                signal = code(f)
+                if signal is not None:
+                    return signal
+        except Failure as failure:
+            failure.at(run.contract, line_of[code])
+            raise
+        return None
+
+    return block
+
+
+def _return(node: ast.Return, scope: Scope) -> Code:
+    scope_value = lower(node.value, scope) if node.value is not None else None
+    scope.ended = True
+    if scope_value is None:
+        return lambda _f: RETURN
+    value = scope_value
+
+    def returning(f: Frame) -> Any:
+        f[RETURN_SLOT] = value(f)
+        return RETURN
+
+    return returning
+
+
+def _leave(signal: str) -> Callable[[ast.stmt, Scope], Code]:
+    def lower_leave(_node: ast.stmt, scope: Scope) -> Code:
+        scope.ended = True
+        return lambda _f: signal
+
+    return lower_leave
+
+
+def _expression(node: ast.Expr, scope: Scope) -> Code:
+    value = lower(node.value, scope)
+
+    def evaluate(f: Frame) -> Any:
+        value(f)
+
+    return evaluate
+
+
+# Assignments
+
+
+def _note_assigned(target: ast.expr, scope: Scope) -> None:
+    if isinstance(target, ast.Name):
+        scope.assigned.add(target.id)
+    elif isinstance(target, ast.Tuple | ast.List):
+        for item in target.elts:
+            _note_assigned(item, scope)
+
+
+def _target(target: ast.expr, scope: Scope) -> Binder:
+    """What assigns to a target of any form."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return unpacking([_target(item, scope) for item in target.elts])
+    if not isinstance(target, ast.Subscript):
+        return lower_binder(target, scope)
+    state = state_name(target.value, scope)
+    if state is not None:
+        key = lower(target.slice, scope)
+
+        def set_entry(f: Frame, value: Any) -> None:
+            run = f[0]
+            host.store(run, host.state_key(run, state, key(f)), value)
+
+        return set_entry
+    container = lower(target.value, scope)
+    key = lower(target.slice, scope)
+    set_element = operators.set_element
+    return lambda f, value: set_element(f[0], container(f), key(f), value)
+
+
+def _assign(node: ast.Assign, scope: Scope) -> Code:
+    value = lower(node.value, scope)
+    targets = node.targets
+    if len(targets) == 1 and isinstance(targets[0], ast.Name):
+        return _set_variable(targets[0].id, value, scope)
+    binders = [_target(target, scope) for target in targets]
+    for target in targets:
+        _note_assigned(target, scope)
+    if len(binders) == 1:
+        bind = binders[0]
+
+        def assign(f: Frame) -> Any:
+            bind(f, value(f))
+
+        return assign
+
+    def assign_all(f: Frame) -> Any:
+        result = value(f)
+        for bind in binders:
+            bind(f, result)
+
+    return assign_all
+
+
+def _set_variable(name: str, value: Code, scope: Scope) -> Code:
+    slot = scope.slot(name)
+    assert slot is not None
+    scope.assigned.add(name)
+
+    def set_variable(f: Frame) -> Any:
+        f[slot] = value(f)
+
+    return set_variable
+
+
+def _annotated(node: ast.AnnAssign, scope: Scope) -> Code:
+    assert node.value is not None
+    value = lower(node.value, scope)
+    bind = _target(node.target, scope)
+    _note_assigned(node.target, scope)
+
+    def assign(f: Frame) -> Any:
+        bind(f, value(f))
+
+    return assign
+
+
+def _augmented(node: ast.AugAssign, scope: Scope) -> Code:
+    operate = operators.IN_PLACE[type(node.op).__name__]
+    target = node.target
+    if isinstance(target, ast.Name):
+        slot = scope.slot(target.id)
+        assert slot is not None
+        present = lower(target, scope)
+        value = lower(node.value, scope)
+
+        def change_variable(f: Frame) -> Any:
+            f[slot] = operate(f[0], present(f), value(f))
+
+        return change_variable
+    assert isinstance(target, ast.Subscript)
+    state = state_name(target.value, scope)
+    if state is not None:
+        key = lower(target.slice, scope)
+        value = lower(node.value, scope)
+
+        def change_entry(f: Frame) -> Any:
+            run = f[0]
+            k = key(f)
+            at = host.state_key(run, state, k)
+            raw = host.load(run, at)
+            if raw is None:
+                raise operators.missing(k if type(k) is str else state)
+            host.store(run, at, operate(run, unpack(raw), value(f)))
+
+        return change_entry
+    container = lower(target.value, scope)
+    key = lower(target.slice, scope)
+    value = lower(node.value, scope)
+
+    def change_element(f: Frame) -> Any:
+        run = f[0]
+        c = container(f)
+        k = key(f)
+        present = operators.element(run, c, k)
+        operators.set_element(run, c, k, operate(run, present, value(f)))
+
+    return change_element
+
+
+def _delete(node: ast.Delete, scope: Scope) -> Code:
+    codes = [_delete_one(target, scope) for target in node.targets]
+
+    def delete(f: Frame) -> Any:
+        for code in codes:
+            code(f)
+
+    return delete
+
+
+def _delete_one(target: ast.expr, scope: Scope) -> Code:
+    assert isinstance(target, ast.Subscript)
+    state = state_name(target.value, scope)
+    if state is not None:
+        entry = lower(target.slice, scope)
+        return lambda f: host.remove(f[0], host.state_key(f[0], state, entry(f)))
+    container = lower(target.value, scope)
+    key = lower(target.slice, scope)
+    return lambda f: operators.delete_element(f[0], container(f), key(f))
+
+
+# Branches and loops
+
+
+def _if(node: ast.If, scope: Scope) -> Code:
+    branches: list[tuple[Code, Code]] = []
+    ends: list[tuple[set[str], bool]] = []
+    before = set(scope.assigned)
+    while True:
+        test = lower(node.test, scope)
+        branches.append((test, lower_block(node.body, scope)))
+        ends.append((scope.assigned, scope.ended))
+        scope.assigned, scope.ended = set(before), False
+        if len(node.orelse) != 1 or not isinstance(node.orelse[0], ast.If):
+            break
+        node = node.orelse[0]
+        scope.nodes += 1
+    otherwise = lower_block(node.orelse, scope) if node.orelse else None
+    ends.append((scope.assigned, scope.ended))
+    reached = [assigned for assigned, ended in ends if not ended]
+    scope.ended = not reached
+    scope.assigned = set.intersection(*reached) if reached else before
+    return _branches(branches, otherwise)
+
+
+def _branches(branches: list[tuple[Code, Code]], otherwise: Code | None) -> Code:
+    if len(branches) == 1:
+        test, body = branches[0]
+        if otherwise is None:
+            return lambda f: body(f) if test(f) else None
+        return lambda f: body(f) if test(f) else otherwise(f)
+
+    def choose(f: Frame) -> Any:
+        for test, body in branches:
+            if test(f):
+                return body(f)
+        return otherwise(f) if otherwise is not None else None
+
+    return choose
+
+
+def _while(node: ast.While, scope: Scope) -> Code:
+    with scope.counting() as count:
+        test = lower(node.test, scope)
+    cost = count[0] + LOOP_TURN
+    body = _loop_body(node.body, scope)
+
+    def loop(f: Frame) -> Any:
+        run = f[0]
+        while True:
+            run.charge(cost)
+            if not test(f):
+                return None
+            signal = body(f)
+            if signal is not None and signal is not CONTINUE:
+                return None if signal is BREAK else signal
+
+    return loop
+
+
+def _loop_body(
+    statements: list[ast.stmt], scope: Scope, *targets: ast.expr, extra: int = 0
+) -> Code:
+    """The body of a loop, which may run any number of times."""
+    before, ended = set(scope.assigned), scope.ended
+    for target in targets:
+        _note_assigned(target, scope)
+    body = lower_block(statements, scope, LOOP_TURN + extra)
+    scope.assigned, scope.ended = before, ended
+    return body
+
+
+def _for(node: ast.For, scope: Scope) -> Code:
+    source = _range_of(node.iter, scope)
+    if source is None:
+        items = lower_iterable(node.iter, scope)
+
+        def source(f: Frame) -> Any:
+            return iterate(f[0], items(f))
+
+    if isinstance(node.target, ast.Name):
+        slot = scope.slot(node.target.id)
+        assert slot is not None
+        return _for_variable(slot, source, _loop_body(node.body, scope, node.target))
+    with scope.counting() as count, scope.deeper():
+        bind = _target(node.target, scope)
+    extra = count[0] + len(list(ast.walk(node.target)))
+    return _for_target(bind, source, _loop_body(node.body, scope, node.target, extra=extra))
+
+
+def _range_of(node: ast.expr, scope: Scope) -> Code | None:
+    """The numbers of a ``range`` that is only gone through: no list need be made."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        return None
+    if node.func.id != "range":
+        return None
+    bounds = [lower(argument, scope) for argument in node.args]
+
+    def span(f: Frame) -> Any:
+        return numbers(f[0], *[bound(f) for bound in bounds])
+
+    return span
+
+
+def _for_variable(slot: int, source: Code, body: Code) -> Code:
+    def loop(f: Frame) -> Any:
+        for item in source(f):
+            f[slot] = item
+            signal = body(f)
+            if signal is not None and signal is not CONTINUE:
+                return None if signal is BREAK else signal
+        return None
+
+    return loop
+
+
+def _for_target(bind: Binder, source: Code, body: Code) -> Code:
+    def loop(f: Frame) -> Any:
+        for item in source(f):
+            bind(f, item)
+            signal = body(f)
+            if signal is not None and signal is not CONTINUE:
+                return None if signal is BREAK else signal
+        return None
+
+    return loop
+
+
+_STATEMENTS: Final[dict[type[ast.stmt], Callable[[Any, Scope], Code]]] = {
+    ast.Return: _return,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Delete: _delete,
+    ast.If: _if,
+    ast.While: _while,
+    ast.For: _for,
+    ast.Break: _leave(BREAK),
+    ast.Continue: _leave(CONTINUE),
+    ast.Expr: _expression,
+}

@@ -1,0 +1,250 @@
+"""The top level of a contract: docstring, imports, constants, state and functions."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, Final
+
+from ledger.chain.codec import MAX_INT, MIN_INT
+from ledger.contracts.annotations import ANYTHING, read_annotation
+from ledger.contracts.annotations import NAMES as TYPE_NAMES
+from ledger.contracts.facts import (
+    REQUIRED,
+    Findings,
+    FunctionFacts,
+    ModuleFacts,
+    Parameter,
+    is_public_name,
+)
+from ledger.contracts.grammar import BUILTINS, DECORATORS, PRELUDE, PRELUDE_MODULE, STATE_TYPES
+from ledger.contracts.values import MAX_KEY
+
+MAX_PARAMETERS: Final = 32
+MAX_STATE_NAME: Final = 64
+
+
+def read_literal(node: ast.expr) -> Any:
+    """The value of a literal expression.
+
+    Raises:
+        ValueError: it is no literal, or not of values that a contract has.
+    """
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        if isinstance(node.operand, ast.Constant) and type(node.operand.value) is int:
+            if -node.operand.value < MIN_INT:
+                raise ValueError
+            return -node.operand.value
+        raise ValueError
+    if isinstance(node, ast.Constant):
+        value = node.value
+        if type(value) is int and value > MAX_INT:
+            raise ValueError
+        if value is not None and type(value) not in (bool, int, str, bytes):
+            raise ValueError
+        return value
+    if isinstance(node, ast.List):
+        return [read_literal(item) for item in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple([read_literal(item) for item in node.elts])
+    if isinstance(node, ast.Dict):
+        keys = [read_literal(key) if key is not None else None for key in node.keys]
+        if any(type(key) is not str or len(key) > MAX_KEY for key in keys):
+            raise ValueError
+        return dict(zip(keys, [read_literal(value) for value in node.values], strict=True))
+    raise ValueError
+
+
+class _ModuleReader:
+    """Reads the top level into `ModuleFacts`, noting what does not belong there."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.facts = ModuleFacts()
+        self.findings = findings
+
+    def read(self, tree: ast.Module) -> ModuleFacts:
+        for place, statement in enumerate(tree.body):
+            if isinstance(statement, ast.ImportFrom):
+                self._import(statement)
+            elif isinstance(statement, ast.Import):
+                self._no_import(statement)
+            elif isinstance(statement, ast.FunctionDef):
+                self._function(statement)
+            elif isinstance(statement, ast.Assign | ast.AnnAssign):
+                self._assignment(statement)
+            elif (
+                isinstance(statement, ast.Expr)
+                and isinstance(statement.value, ast.Constant)
+                and isinstance(statement.value.value, str)
+                and place == 0
+            ):
+                self.facts.doc = statement.value.value
+            else:
+                kind = type(statement).__name__
+                self.findings.add(
+                    statement,
+                    "E010",
+                    f"{kind} at the top level",
+                    "a contract has a docstring, imports, constants, state and functions",
+                )
+        kinds = [function.kind for function in self.facts.functions.values()]
+        if kinds.count("init") > 1:
+            self.findings.add(tree, "E021", "more than one init")
+        if not any(kind != "private" for kind in kinds):
+            self.findings.add(tree, "E021", "no init, export or query")
+        return self.facts
+
+    def _no_import(self, node: ast.AST) -> None:
+        self.findings.add(node, "E011", "this import", f"from {PRELUDE_MODULE} import NAME, ...")
+
+    def _import(self, node: ast.ImportFrom) -> None:
+        if node.module != PRELUDE_MODULE or node.level:
+            self._no_import(node)
+            return
+        for alias in node.names:
+            if alias.asname is not None:
+                self.findings.add(alias, "E011", "an import under another name")
+            elif alias.name not in PRELUDE:
+                self.findings.add(alias, "E012", f"the prelude has no {alias.name}")
+            elif self._new_name(alias, alias.name):
+                self.facts.imports.add(alias.name)
+
+    def _new_name(self, node: ast.AST, name: str) -> bool:
+        if not is_public_name(name) or name in BUILTINS or name in TYPE_NAMES:
+            self.findings.add(node, "E033", f"the name {name} is not for contracts")
+            return False
+        facts = self.facts
+        if (
+            name in facts.imports
+            or name in facts.constants
+            or name in facts.states
+            or name in facts.functions
+        ):
+            self.findings.add(node, "E015", f"{name} is defined twice")
+            return False
+        return True
+
+    def _assignment(self, node: ast.Assign | ast.AnnAssign) -> None:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        target = targets[0]
+        if len(targets) != 1 or not isinstance(target, ast.Name) or node.value is None:
+            self.findings.add(node, "E010", "this assignment", "NAME = literal, Map() or Value()")
+            return
+        if isinstance(node, ast.AnnAssign) and read_annotation(node.annotation) is None:
+            self.findings.add(node.annotation, "E019", "an unknown type")
+        if not self._new_name(target, target.id):
+            return
+        call = node.value
+        if isinstance(call, ast.Call):
+            self._state(target.id, call)
+            return
+        try:
+            self.facts.constants[target.id] = read_literal(call)
+        except ValueError:
+            self.findings.add(call, "E013", f"{target.id} is not a literal")
+
+    def _state(self, name: str, call: ast.Call) -> None:
+        kind = call.func.id if isinstance(call.func, ast.Name) else ""
+        argument = call.args[0] if len(call.args) == 1 and not call.keywords else None
+        if kind not in STATE_TYPES or kind not in self.facts.imports:
+            self.findings.add(
+                call, "E014", "a call at the top level", "only of an imported Map or Value"
+            )
+        elif (
+            not isinstance(argument, ast.Constant)
+            or not isinstance(argument.value, str)
+            or not _is_state_name(argument.value)
+        ):
+            self.findings.add(call, "E014", f"the name of a {kind}", "a literal of a-z, 0-9 and _")
+        elif any(argument.value == used for _, used in self.facts.states.values()):
+            self.findings.add(call, "E014", f"a second state entry called {argument.value}")
+        else:
+            self.facts.states[name] = (kind, argument.value)
+            return
+        self.facts.states[name] = (kind if kind in STATE_TYPES else "Map", "")
+
+    def _function(self, node: ast.FunctionDef) -> None:
+        kind = self._kind(node)
+        if getattr(node, "type_params", None):
+            self.findings.add(node, "E017", "type parameters")
+        parameters = self._parameters(node, public=kind != "private")
+        returns = read_annotation(node.returns) if node.returns is not None else None
+        if node.returns is not None and returns is None:
+            self.findings.add(node.returns, "E019", "an unknown type")
+        elif returns is None and kind != "private":
+            self.findings.add(node, "E018", f"{node.name} does not say what it returns")
+        if self._new_name(node, node.name):
+            doc = _docstring(node)
+            text = returns.text if returns is not None else ""
+            self.facts.functions[node.name] = FunctionFacts(
+                node.name, kind, parameters, text, doc, node
+            )
+
+    def _kind(self, node: ast.FunctionDef) -> str:
+        if not node.decorator_list:
+            return "private"
+        first = node.decorator_list[0]
+        name = first.id if isinstance(first, ast.Name) else ""
+        if len(node.decorator_list) > 1 or name not in DECORATORS:
+            self.findings.add(first, "E016", "this decorator", "one of @init, @export, @query")
+            return "private"
+        if name not in self.facts.imports:
+            self.findings.add(first, "E034", f"{name} is not imported")
+        return name
+
+    def _parameters(self, node: ast.FunctionDef, *, public: bool) -> tuple[Parameter, ...]:
+        arguments = node.args
+        if arguments.posonlyargs or arguments.kwonlyargs or arguments.vararg or arguments.kwarg:
+            self.findings.add(node, "E017", "parameters other than plain ones")
+        if len(arguments.args) > MAX_PARAMETERS:
+            self.findings.add(node, "E017", f"more than {MAX_PARAMETERS} parameters")
+        without = len(arguments.args) - len(arguments.defaults)
+        parameters = []
+        names: set[str] = set()
+        for place, argument in enumerate(arguments.args):
+            name = argument.arg
+            if name in names:
+                self.findings.add(argument, "E015", f"{name} is defined twice")
+            names.add(name)
+            if not is_public_name(name) or name in BUILTINS or name in TYPE_NAMES:
+                self.findings.add(argument, "E033", f"the name {name} is not for contracts")
+            annotation = ANYTHING
+            if argument.annotation is not None:
+                known = read_annotation(argument.annotation)
+                if known is None:
+                    self.findings.add(argument.annotation, "E019", "an unknown type")
+                else:
+                    annotation = known
+            elif public:
+                self.findings.add(argument, "E018", f"{name} has no annotation")
+            default: Any = REQUIRED
+            if place >= without:
+                value = arguments.defaults[place - without]
+                try:
+                    default = read_literal(value)
+                except ValueError:
+                    self.findings.add(value, "E020", f"the default of {name} is not a literal")
+            parameters.append(Parameter(name, annotation, default))
+        return tuple(parameters)
+
+
+def _is_state_name(name: str) -> bool:
+    return (
+        0 < len(name) <= MAX_STATE_NAME
+        and name.isascii()
+        and name[0].isalpha()
+        and name.islower()
+        and name.replace("_", "a").isalnum()
+    )
+
+
+def _docstring(node: ast.FunctionDef) -> str:
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        value = first.value.value
+        return value if isinstance(value, str) else ""
+    return ""
+
+
+def read_module(tree: ast.Module, findings: Findings) -> ModuleFacts:
+    """Read the top level of a parsed contract, noting everything that does not belong there."""
+    return _ModuleReader(findings).read(tree)

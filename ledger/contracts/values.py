@@ -1,0 +1,236 @@
+"""What a contract computes with: bounded values, and how they are compared, measured and copied.
+
+Values are None, bool, int of 64 bits, str, bytes, list, dict with str keys, and tuple (which can't
+be stored). Every container is an exact builtin type; nothing else ever enters a contract. Lists
+may hold themselves, so everything here that walks a value has a limit of depth, and everything
+that could take long is paid for in gas first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ledger.chain.codec import MAX_DEPTH, MAX_INT, MIN_INT, Malformed, encode
+from ledger.chain.limits import KIB
+from ledger.contracts.meter import CONTENT_UNIT, Failure, Meter, OutOfGas
+
+#: Characters of a str, bytes of a bytes.
+MAX_TEXT: Final = 256 * KIB
+#: Elements of one list, tuple or dict.
+MAX_ITEMS: Final = 20_000
+#: Characters of a dict key. Looking up a key then costs the same whatever is looked up.
+MAX_KEY: Final = 1 * KIB
+
+_NAMES: Final[dict[type, str]] = {type(None): "None"}
+_decode = msgspec.msgpack.Decoder().decode
+
+
+def kind_name(value: object) -> str:
+    """The name of a value's type as error messages show it."""
+    kind = type(value)
+    return _NAMES.get(kind, kind.__name__)
+
+
+def type_error(message: str) -> Failure:
+    return Failure("type_error", message)
+
+
+def too_large(what: str, limit: int) -> Failure:
+    return Failure("too_large", f"{what} where at most {limit} are allowed")
+
+
+def bounded_text(size: int) -> None:
+    """Refuse a str or bytes before it is made."""
+    if size > MAX_TEXT:
+        raise too_large(f"{size} characters", MAX_TEXT)
+
+
+def bounded_items(size: int) -> None:
+    """Refuse a list, tuple or dict before it grows."""
+    if size > MAX_ITEMS:
+        raise too_large(f"{size} elements", MAX_ITEMS)
+
+
+def checked_key(key: object) -> str:
+    """A dict key that may be stored: a str of bounded length."""
+    if type(key) is not str:
+        raise type_error(f"dict keys are str, not {kind_name(key)}")
+    if len(key) > MAX_KEY:
+        raise too_large(f"a dict key of {len(key)} characters", MAX_KEY)
+    return key
+
+
+def equal(meter: Meter, left: Any, right: Any, depth: int = MAX_DEPTH) -> bool:
+    """``left == right`` as CPython decides it, paid for by what is looked at.
+
+    Raises:
+        Failure: ``too_deep`` where the nesting ends in no difference within `MAX_DEPTH` levels.
+    """
+    if left is right:
+        return True
+    kind = type(left)
+    other = type(right)
+    if kind is not other:
+        if (kind is int or kind is bool) and (other is int or other is bool):
+            return bool(left == right)
+        return False
+    if kind is str or kind is bytes:
+        size = len(left)
+        if size != len(right):
+            return False
+        if size > CONTENT_UNIT:
+            meter.charge(size // CONTENT_UNIT)
+        return bool(left == right)
+    if kind is not list and kind is not dict and kind is not tuple:
+        return bool(left == right)
+    if len(left) != len(right):
+        return False
+    if depth <= 0:
+        raise Failure("too_deep", f"comparing values nested deeper than {MAX_DEPTH}")
+    meter.charge(1 + len(left))
+    if kind is dict:
+        for key, item in left.items():
+            if key not in right or not equal(meter, item, right[key], depth - 1):
+                return False
+        return True
+    return all(equal(meter, left[place], right[place], depth - 1) for place in range(len(left)))
+
+
+def contains(meter: Meter, items: list[Any] | tuple[Any, ...], wanted: Any) -> bool:
+    """``wanted in items`` for a list or tuple, paid for by its length."""
+    kind = type(wanted)
+    if kind is list or kind is dict or kind is tuple:
+        meter.charge(len(items))
+        return any(equal(meter, item, wanted) for item in items)
+    size = len(items)
+    if kind is str or kind is bytes:
+        meter.charge(size * (1 + len(wanted) // CONTENT_UNIT))
+    else:
+        meter.charge(size)
+    return wanted in items
+
+
+def _weigh(value: Any, left: int, depth: int) -> int:
+    """How much of a budget of ``left`` encoded bytes remains after ``value``; negative: too much.
+
+    Never less than the true encoding takes, except for str that are not ASCII.
+    """
+    kind = type(value)
+    if kind is str or kind is bytes:
+        return left - 5 - len(value)
+    if kind is int:
+        return left - 9
+    if value is None or kind is bool:
+        return left - 1
+    if kind is list:
+        if depth <= 0:
+            raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
+        left -= 5
+        for item in value:
+            left = _weigh(item, left, depth - 1)
+            if left < 0:
+                return left
+        return left
+    if kind is dict:
+        if depth <= 0:
+            raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
+        left -= 5
+        for key, item in value.items():
+            left = _weigh(item, left - 5 - len(key), depth - 1)
+            if left < 0:
+                return left
+        return left
+    raise type_error(f"a {kind_name(value)} cannot be stored or passed on")
+
+
+def pack(meter: Meter, value: Any, limit: int) -> bytes:
+    """The canonical encoding of a value, one gas for each byte.
+
+    A small value can stand for a huge encoding, because lists can be shared: so it is measured,
+    within what the gas allows, before it is encoded.
+
+    Raises:
+        Failure: ``too_large`` beyond ``limit`` bytes, ``too_deep``, ``type_error`` for a tuple.
+    """
+    budget = limit if limit < meter.gas else meter.gas
+    if _weigh(value, budget, MAX_DEPTH) < 0:
+        if budget < limit:
+            raise OutOfGas
+        meter.charge(limit)
+        raise too_large("an encoded value", limit)
+    raw = encode(value)
+    meter.charge(len(raw))
+    if len(raw) > limit:
+        raise too_large("an encoded value", limit)
+    return raw
+
+
+def unpack(raw: bytes) -> Any:
+    """A fresh value from bytes that `pack` or the chain's decoder has seen before.
+
+    Raises:
+        Malformed: the state holds something that no contract wrote.
+    """
+    try:
+        return _decode(raw)
+    except msgspec.DecodeError as error:
+        raise Malformed(f"a state entry is not a value: {error}") from None
+
+
+def admit(value: Any, depth: int = MAX_DEPTH) -> None:
+    """Refuse a value from outside that no contract could have made.
+
+    Raises:
+        Failure: ``bad_arguments``, saying what was found.
+    """
+    kind = type(value)
+    if kind is str or kind is bytes:
+        if len(value) > MAX_TEXT:
+            raise Failure("bad_arguments", f"more than {MAX_TEXT} characters")
+    elif kind is int:
+        if not MIN_INT <= value <= MAX_INT:
+            raise Failure("bad_arguments", "an integer outside 64 bits")
+    elif kind is list or kind is dict:
+        if depth <= 0:
+            raise Failure("bad_arguments", f"nested deeper than {MAX_DEPTH}")
+        if len(value) > MAX_ITEMS:
+            raise Failure("bad_arguments", f"more than {MAX_ITEMS} elements")
+        if kind is dict:
+            for key in value:
+                if type(key) is not str or len(key) > MAX_KEY:
+                    raise Failure("bad_arguments", f"dict keys are str of at most {MAX_KEY}")
+            value = value.values()
+        for item in value:
+            admit(item, depth - 1)
+    elif value is not None and kind is not bool:
+        raise Failure("bad_arguments", f"a value of type {kind.__name__}")
+
+
+def copy(value: Any) -> Any:
+    """A literal of the source, with fresh lists and dicts."""
+    kind = type(value)
+    if kind is list:
+        return [copy(item) for item in value]
+    if kind is dict:
+        return {key: copy(item) for key, item in value.items()}
+    if kind is tuple:
+        return tuple([copy(item) for item in value])
+    return value
+
+
+def size_of_literal(value: Any) -> int:
+    """How many values a literal consists of, which is what copying it costs in gas."""
+    kind = type(value)
+    if kind is dict:
+        value = list(value.values())
+    elif kind is not list and kind is not tuple:
+        return 1
+    return 1 + sum(size_of_literal(item) for item in value)
+
+
+def is_mutable(value: Any) -> bool:
+    """Whether a literal contains a list or a dict."""
+    kind = type(value)
+    return kind is list or kind is dict or (kind is tuple and any(map(is_mutable, value)))
