@@ -467,6 +467,8 @@ class Store:
         chain = genesis.chain_id()
         if header.height != 0 or header.chain != chain:
             raise StoreUnusable("the header is not the first of this chain")
+        if not tiles:
+            raise ValueError("a genesis makes a state")
         log = Log()
         nodes = log.append(header.hash())
         with self._writing, typed_errors(), self._database.writer.begin():

@@ -10,7 +10,7 @@ class Tiles:
 
     def __init__(self) -> None:
         self.tiles: dict[tuple[int, bytes], bytes] = {}
-        self.roots: list[int] = []
+        self.roots: list[int | None] = []
 
     def tree_height(self, height: int | None = None) -> int | None:
         known = self.roots if height is None else self.roots[: height + 1]
@@ -22,7 +22,8 @@ class Tiles:
     def put(self, update: TreeUpdate) -> None:
         for path, tile in update.tiles.items():
             self.tiles[update.height, path] = tile
-        self.roots.append(update.height if update.tiles or not self.roots else self.roots[-1])
+        before = self.roots[-1] if self.roots else None
+        self.roots.append(update.height if update.tiles else before)
 
 
 def grow(store: Tiles, writes: Mapping[bytes, bytes | None]) -> StateTree:
