@@ -8,7 +8,7 @@ has left the lower ones, and what it voted for there comes up again in the view 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from ledger.chain.block import Certificate, CommitSignature
 from ledger.consensus.errors import PeerFault
@@ -81,12 +81,22 @@ class Ballots:
                 _refuse_amnesia(self.commits.get(vote.node), vote)
                 self.view_changes[vote.node] = without_block(vote)
 
+    @staticmethod
+    def voters(
+        votes: Mapping[str, Prepare | Commit], view: int, digest: bytes | None
+    ) -> tuple[str, ...]:
+        """Who voted for the block in the view, sorted."""
+        return tuple(
+            node
+            for node, vote in sorted(votes.items())
+            if (vote.view, vote.digest) == (view, digest)
+        )
+
     def prepared(self, view: int, digest: bytes) -> PreparedCertificate | None:
         """The certificate that a quorum prepared the block in the view, once there is one."""
         votes = [
-            Endorsement(node, vote.signature)
-            for node, vote in sorted(self.prepares.items())
-            if vote.view == view and vote.digest == digest
+            Endorsement(node, self.prepares[node].signature)
+            for node in self.voters(self.prepares, view, digest)
         ]
         return (
             PreparedCertificate(view, digest, tuple(votes)) if len(votes) >= self._quorum else None
@@ -101,9 +111,8 @@ class Ballots:
         if count < self._quorum:
             return None
         signatures = tuple(
-            CommitSignature(node, vote.signature)
-            for node, vote in sorted(self.commits.items())
-            if vote.view == view and vote.digest == digest
+            CommitSignature(node, self.commits[node].signature)
+            for node in self.voters(self.commits, view, digest)
         )
         return Certificate(self._height, view, digest, signatures)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from ledger.chain.block import ValidatorSet
-from ledger.consensus.messages import Message, ViewChange
+from collections.abc import Collection
+from typing import Final
 
-#: One sender can have one message of each kind waiting for the next height.
+from ledger.chain import limits
+from ledger.chain.block import Block
+from ledger.consensus.messages import Message, NewView, PrePrepare, ViewChange, without_block
+
 _Kind = type[Message]
+
+#: How many bytes of transactions may wait for the next height, from all senders together. What
+#: finds no room is sent again by its sender.
+_ROOM: Final = 8 * limits.MAX_BLOCK_BYTES
 
 
 class Horizon:
@@ -19,28 +26,38 @@ class Horizon:
 
     def __init__(self) -> None:
         self._heights: dict[str, int] = {}
-        self._early: dict[tuple[str, _Kind], Message] = {}
+        self._early: dict[tuple[str, _Kind], tuple[Message, int]] = {}
         self._late: set[tuple[str, _Kind]] = set()
 
-    def begin(self, height: int, validators: ValidatorSet) -> list[tuple[str, Message]]:
-        """Move on to a height; returns the messages that waited for it, with their senders."""
+    def begin(self, height: int, nodes: Collection[str]) -> list[tuple[str, Message]]:
+        """Move on to a height whose validators are ``nodes``.
+
+        Returns the messages that waited for it, with their senders.
+        """
         waiting = [
             (sender, message)
-            for (sender, _), message in self._early.items()
+            for (sender, _), (message, _) in self._early.items()
             if message.height == height
         ]
         self._early.clear()
         self._late.clear()
-        self._heights = {
-            node: seen for node, seen in self._heights.items() if validators.find(node) is not None
-        }
+        self._heights = {node: seen for node, seen in self._heights.items() if node in nodes}
         return waiting
 
     def see_ahead(self, sender: str, message: Message, height: int) -> None:
         """A validator's message for a height above ``height``, where this node is."""
         self._heights[sender] = max(message.height, self._heights.get(sender, 0))
         if message.height == height + 1:
-            self._early[sender, type(message)] = message
+            self._keep(sender, message)
+
+    def _keep(self, sender: str, message: Message) -> None:
+        if isinstance(message, ViewChange):
+            message = without_block(message)
+        slot = sender, type(message)
+        weight = _weight(message)
+        taken = sum(size for at, (_, size) in self._early.items() if at != slot)
+        if taken + weight <= _ROOM:
+            self._early[slot] = message, weight
 
     def lags(self, sender: str, message: Message, height: int) -> bool:
         """Whether a message for a height below ``height`` shows that its sender is stuck there.
@@ -67,3 +84,10 @@ class Horizon:
         target = reached[support - 1]
         nodes = sorted(node for node, seen in self._heights.items() if seen >= target)
         return target, tuple(nodes)
+
+
+def _weight(message: Message) -> int:
+    """The bytes of the transactions that a message carries."""
+    proposal = message.pre_prepare if isinstance(message, NewView) else message
+    block: Block | None = proposal.block if isinstance(proposal, PrePrepare) else None
+    return sum(map(len, block.transactions)) if block is not None else 0

@@ -1,6 +1,7 @@
 """Where a node is within a height, and every way to get from there to somewhere else.
 
-The core changes its phase only through `step`; what is not in the table cannot happen.
+Every height starts in WAITING. The phase changes only through `step`; what is not in the table
+cannot happen. A height that was synced from others is dropped in whatever phase it is.
 `docs/protocol/consensus.md` prints the table from here, and a test holds the two together.
 """
 
@@ -15,8 +16,6 @@ from ledger.consensus.errors import ProtocolBug
 class Phase(Enum):
     """What a node is doing; the value is the word that status reports."""
 
-    #: No height has begun.
-    DORMANT = "dormant"
     #: In the view, and nothing proposed in it yet.
     WAITING = "waiting"
     #: The proposer: a block is being built.
@@ -36,7 +35,6 @@ class Phase(Enum):
 class Event(Enum):
     """What moves a node on; the value is the phrase that the table prints."""
 
-    BEGUN = "a height begins"
     RESUMED = "own COMMIT found in the store"
     CALLED = "it is this node's turn to propose, and time to"
     ELECTED = "a quorum of VIEW-CHANGEs, no block among them prepared, makes this node propose"
@@ -61,7 +59,6 @@ OPEN: Final = (
 )
 
 TRANSITIONS: Final[dict[tuple[Phase, Event], Phase]] = {
-    **{(phase, Event.BEGUN): Phase.WAITING for phase in Phase},
     (Phase.WAITING, Event.RESUMED): Phase.COMMITTING,
     (Phase.WAITING, Event.CALLED): Phase.BUILDING,
     (Phase.CHANGING, Event.ELECTED): Phase.BUILDING,

@@ -38,7 +38,7 @@ class Status:
     def missing(self) -> tuple[str, ...]:
         """The validators whose next message this node is waiting for."""
         match self.phase:
-            case Phase.DORMANT | Phase.DECIDED:
+            case Phase.DECIDED:
                 return ()
             case Phase.WAITING | Phase.BUILDING:
                 return (self.proposer,)
@@ -65,8 +65,6 @@ class Status:
     def _reason(self) -> str:
         absent = ", ".join(self.missing)
         match self.phase:
-            case Phase.DORMANT:
-                return "no height has begun"
             case Phase.DECIDED:
                 return "final, the block is being stored"
             case Phase.WAITING if not self.work_pending:

@@ -1,0 +1,428 @@
+"""PBFT on one height: from "a height begins" to "this block is final".
+
+The rules that everything here serves:
+
+1. Nothing signed leaves before it is durable: a `Persist` stands in front of every new vote.
+2. A node never signs two different things for one (height, view, phase); `Promises` sees to it.
+3. In a view, a node prepares at most one block, only after executing it, and commits only to what a
+   quorum prepared. Two quorums share an honest node, so one view has at most one prepared block.
+4. Whoever leaves a view shows the newest block it saw prepared, and a new view starts with the
+   newest among a quorum of such statements: a block that may be final anywhere is proposed again.
+5. Views only grow. Votes from any view can complete a certificate; a certificate is always right.
+
+The phases and the ways between them are a table in `ledger.consensus.phases`.
+
+After Castro and Liskov, "Practical Byzantine Fault Tolerance" (OSDI 1999), simplified as IBFT 2.0
+and QBFT do: each height is an instance of its own and its commit quorum the checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.chain.block import Block
+from ledger.chain.rules import InvalidHeader, check_successor
+from ledger.consensus import promises as kinds
+from ledger.consensus import timeouts
+from ledger.consensus.ballots import Ballots
+from ledger.consensus.candidates import Candidates
+from ledger.consensus.committee import Committee, highest_prepared
+from ledger.consensus.effects import Broadcast, BuildBlock, CheckBlock, Decide, Send
+from ledger.consensus.errors import PeerFault, ProtocolBug
+from ledger.consensus.inputs import Timer
+from ledger.consensus.intake import Intake
+from ledger.consensus.messages import (
+    Commit,
+    Message,
+    NewView,
+    Prepare,
+    PreparedCertificate,
+    PrePrepare,
+    Statement,
+    ViewChange,
+    with_block,
+)
+from ledger.consensus.outbox import Outbox
+from ledger.consensus.phases import OPEN, Event, Phase, step
+from ledger.consensus.promises import Promises
+from ledger.consensus.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """The proposal that stands in the current view; no ``message`` after a restart."""
+
+    digest: bytes
+    block: Block
+    message: PrePrepare | NewView | None
+
+    @property
+    def pre_prepare(self) -> PrePrepare | None:
+        return self.message.pre_prepare if isinstance(self.message, NewView) else self.message
+
+
+class Agreement:
+    """One node's part in agreeing on one height; effects go to ``outbox``."""
+
+    def __init__(
+        self,
+        node: str,
+        committee: Committee,
+        promises: Promises,
+        outbox: Outbox,
+        *,
+        work_pending: bool,
+    ) -> None:
+        self.node = node
+        self.committee = committee
+        self._promises = promises
+        self._outbox = outbox
+        self._work = work_pending
+        self._ballots = Ballots(committee.height, committee.quorum)
+        self._candidates = Candidates()
+        self._intake = Intake(committee, self._ballots, self._candidates)
+        self._phase = Phase.WAITING
+        self._view = 0
+        self._proposal: _Proposal | None = None
+        #: The VIEW-CHANGEs by which this node was elected in the current view.
+        self._mandate: tuple[ViewChange, ...] = ()
+        self._view_timer_runs = False
+        self._refusal: str | None = None
+
+    @property
+    def decided(self) -> bool:
+        return self._phase is Phase.DECIDED
+
+    # Beginning and ending
+
+    def start(self) -> None:
+        """Stand where the stored votes say that this node stood; without any, at the start."""
+        for vote in self._promises.restored():
+            self._ballots.add(vote)
+        lock = self._promises.lock
+        if lock is not None:
+            self._lock(lock.certificate.digest, lock.block)
+        view = self._promises.newest_view
+        if view is None:
+            self._await_proposal()
+            return
+        self._view = view
+        if lock is not None and self._promises.made(kinds.COMMIT, view):
+            self._proposal = _Proposal(lock.certificate.digest, lock.block, None)
+            self._move(Event.RESUMED)
+            self._start_view_timer()
+        elif self._promises.only_left_for(view):
+            self._move(Event.GAVE_UP)
+        else:
+            self._await_proposal()
+        self.send_again()
+        self._advance()
+
+    def _await_proposal(self) -> None:
+        """In phase WAITING: propose, or start the clock for whoever should."""
+        idle = not self._work and self._promises.newest_view is None
+        interval = self.committee.parameters.empty_block_interval if idle else 0
+        if not self._may_open():
+            self._start_view_timer(interval)
+        elif idle:
+            self._outbox.start(Timer.IDLE, self._view, interval)
+        else:
+            self._build(Event.CALLED)
+
+    def work_pending(self) -> None:
+        """The mempool is no longer empty."""
+        news, self._work = not self._work, True
+        if news and self._phase is Phase.WAITING:
+            self._await_proposal()
+
+    def neglected(self) -> None:
+        """A transaction is passed over: try another proposer, unless a block is on its way."""
+        if self._phase is Phase.WAITING and not self._is_proposer():
+            self._change_view(self._view + 1, Event.GAVE_UP)
+
+    def timer_fired(self, timer: Timer, view: int) -> None:
+        """The view had its time, or there was nothing to do for long enough."""
+        if timer is Timer.VIEW and view == self._view and self._phase in OPEN:
+            self._change_view(view + 1, Event.GAVE_UP)
+        elif timer is Timer.IDLE and self._phase is Phase.WAITING and self._may_open():
+            self._build(Event.CALLED)
+
+    def _advance(self) -> None:
+        """Take every step that the votes at hand allow."""
+        if self._phase not in OPEN or self._decide():
+            return
+        if self._phase is Phase.PREPARING and self._proposal is not None:
+            certificate = self._ballots.prepared(self._view, self._proposal.digest)
+            if certificate is not None:
+                self._commit(certificate, self._proposal.block)
+                return
+        higher = self._ballots.joinable(self._view, self.committee.faults + 1)
+        if higher is not None:
+            self._change_view(higher, Event.JOINED)
+        elif self._phase is Phase.CHANGING:
+            self._follow_view_change()
+
+    def _decide(self) -> bool:
+        certificate = self._ballots.committed()
+        block = self._candidates.get(certificate.block) if certificate is not None else None
+        if certificate is None or block is None:
+            return False
+        self._move(Event.FINAL)
+        self._outbox.stop(*Timer)
+        self._outbox.put(Decide(block, certificate))
+        return True
+
+    # The normal case
+
+    def _build(self, event: Event) -> None:
+        self._move(event)
+        self._outbox.stop(Timer.IDLE)
+        self._start_view_timer()
+        self._outbox.put(BuildBlock(self.committee.height, self._view))
+
+    def block_built(self, view: int, block: Block) -> None:
+        """Propose the block that was asked for; one for a view left meanwhile is dropped.
+
+        Raises:
+            ProtocolBug: no validator may accept that block.
+        """
+        if view != self._view or self._phase is not Phase.BUILDING:
+            return
+        header, committee = block.header, self.committee
+        try:
+            check_successor(committee.parent, header, committee.validators, committee.parameters)
+        except InvalidHeader as error:
+            raise ProtocolBug(f"this node built a block that nobody may accept: {error}") from None
+        if header.view != view:
+            raise ProtocolBug(f"the block built for view {view} names view {header.view}")
+        digest = header.hash()
+        self._candidates.judge(digest, None)
+        message = self._propose(block)
+        self._proposal = _Proposal(digest, block, message)
+        self._move(Event.BUILT)
+        self._prepare(digest, message)
+
+    def _propose(self, block: Block) -> PrePrepare | NewView:
+        pre_prepare = self._promises.pre_prepare(self._view, block)
+        self._candidates.keep(pre_prepare.digest, block)
+        self._count_own(pre_prepare)
+        return NewView(pre_prepare, self._mandate) if self._mandate else pre_prepare
+
+    def _adopt(self, view: int, proposal: _Proposal) -> None:
+        """Enter the view of a valid proposal and have its block checked."""
+        self._move(Event.PROPOSED)
+        self._view = view
+        self._proposal = proposal
+        self._mandate = ()
+        self._candidates.keep(proposal.digest, proposal.block)
+        self._outbox.stop(Timer.IDLE)
+        self._start_view_timer()
+        if self._candidates.judged(proposal.digest):
+            self._apply_verdict(proposal)
+        elif self._candidates.to_check(proposal.digest):
+            self._outbox.put(CheckBlock(proposal.digest, proposal.block))
+        self._advance()
+
+    def block_checked(self, digest: bytes, fault: str | None) -> None:
+        """The block was executed; ``fault`` is None where every root was right."""
+        if not self._candidates.was_given_out(digest):
+            return
+        self._candidates.judge(digest, fault)
+        proposal = self._proposal
+        if self._phase is Phase.CHECKING and proposal is not None and proposal.digest == digest:
+            self._apply_verdict(proposal)
+
+    def _apply_verdict(self, proposal: _Proposal) -> None:
+        fault = self._candidates.fault(proposal.digest)
+        if fault is None:
+            self._move(Event.PASSED)
+            self._prepare(proposal.digest)
+            return
+        pre_prepare = proposal.pre_prepare
+        # A block handed on from an earlier view was prepared by a quorum; whoever handed it on did
+        # what the protocol asks.
+        if pre_prepare is not None and self.committee.is_fresh(pre_prepare):
+            self._outbox.accuse(self.committee.invalid_proposal(pre_prepare, fault))
+        self._refuse(fault)
+
+    def _prepare(self, digest: bytes, proposal: Message | None = None) -> None:
+        """Send PREPARE, behind the own proposal if it was made just now."""
+        prepare = self._promises.prepare(self._view, digest)
+        self._count_own(prepare)
+        self._outbox.save(self._promises)
+        if proposal is not None:
+            self._outbox.put(Broadcast(proposal))
+        self._outbox.put(Broadcast(prepare))
+        self._advance()
+
+    def _commit(self, certificate: PreparedCertificate, block: Block) -> None:
+        self._move(Event.PREPARED)
+        commit = self._promises.commit(certificate, block)
+        self._lock(certificate.digest, block)
+        self._count_own(commit)
+        self._outbox.save(self._promises)
+        self._outbox.put(Broadcast(commit))
+        self._advance()
+
+    # Changing the view
+
+    def _refuse(self, fault: str) -> None:
+        self._refusal = fault
+        self._change_view(self._view + 1, Event.REFUSED)
+
+    def _change_view(self, view: int, event: Event) -> None:
+        self._move(event)
+        self._view = view
+        self._proposal = None
+        self._mandate = ()
+        self._view_timer_runs = False
+        self._outbox.stop(Timer.IDLE, Timer.VIEW)
+        change = self._promises.view_change(view)
+        self._count_own(change)
+        self._outbox.save(self._promises)
+        self._send_view_change(change)
+        self._advance()
+
+    def _send_view_change(self, change: ViewChange) -> None:
+        """Tell everybody; the new proposer also gets the block that it may have to hand on."""
+        self._outbox.put(Broadcast(change))
+        proposer = self.committee.proposer(change.view)
+        lock = self._promises.lock
+        if proposer != self.node and lock is not None and change.prepared == lock.certificate:
+            self._outbox.put(Send(proposer, with_block(change, lock.block)))
+
+    def _follow_view_change(self) -> None:
+        """In phase CHANGING: start the clock once a quorum has come along, and propose if elected.
+
+        The clock starts no earlier, or a node that is cut off would run away through the views
+        and the others could not find it again.
+        """
+        arrived = self._ballots.supporters(self._view) >= self.committee.quorum
+        if arrived and not self._view_timer_runs:
+            self._start_view_timer()
+        if not self._is_proposer():
+            return
+        self._mandate = self._ballots.changes_to(self._view, self._candidates)
+        if not self._mandate:
+            return
+        highest = highest_prepared(self._mandate)
+        block = self._candidates.get(highest.digest) if highest is not None else None
+        if highest is None or block is None:
+            self._build(Event.ELECTED)
+            return
+        message = self._propose(block)
+        self._outbox.save(self._promises)
+        self._outbox.put(Broadcast(message))
+        self._adopt(self._view, _Proposal(highest.digest, block, message))
+
+    # Messages
+
+    def receive(self, message: Message) -> None:
+        """Take a message for this height from the validator that it names.
+
+        Raises:
+            PeerFault: that validator broke a rule; everything is as if the message had not come.
+        """
+        if self.decided:
+            return
+        match message:
+            case PrePrepare():
+                self._proposed(message, message)
+            case NewView(pre_prepare=pre_prepare):
+                self._proposed(message, pre_prepare)
+            case Prepare(view=view):
+                if view >= self._view and self._intake.vote(message):
+                    self._advance()
+            case Commit():
+                if self._intake.vote(message):
+                    self._advance()
+            case ViewChange(view=view):
+                elects_us = self.committee.proposer(view) == self.node
+                if self._intake.view_change(message, wants_block=elects_us):
+                    self._advance()
+
+    def _proposed(self, message: PrePrepare | NewView, pre_prepare: PrePrepare) -> None:
+        view, digest = pre_prepare.view, pre_prepare.digest
+        if view < self._view:
+            return
+        self._intake.pre_prepare(pre_prepare)
+        if view == self._view and self._phase not in (Phase.WAITING, Phase.CHANGING):
+            return
+        if not self._promises.allows(kinds.PREPARE, view, digest):
+            return  # Before a restart this node prepared another block that was proposed here.
+        try:
+            block = self._intake.proposed_block(message)
+        except PeerFault as fault:
+            if view != self._view:
+                raise
+            self._outbox.accuse(fault)
+            self._refuse(fault.detail)
+            return
+        self._adopt(view, _Proposal(digest, block, message))
+
+    def send_again(self) -> None:
+        """The votes of the present view, and the own proposal to those who did not answer it."""
+        if self._phase is Phase.CHANGING:
+            self._send_view_change(self._promises.view_change(self._view))
+        for vote in self._promises.votes_in(self._view):
+            self._outbox.put(Broadcast(vote))
+        proposal = self._proposal
+        if proposal is None or proposal.message is None or proposal.message.node != self.node:
+            return
+        for node in self.committee.nodes:
+            answer = self._ballots.prepares.get(node)
+            if node != self.node and (answer is None or answer.view < self._view):
+                self._outbox.put(Send(node, proposal.message))
+
+    def missed_block(self) -> tuple[str, ...]:
+        """Who committed to a block that this node never got, once they are a quorum."""
+        certificate = None if self.decided else self._ballots.committed()
+        return tuple(entry.node for entry in certificate.signatures) if certificate else ()
+
+    def status(self, ahead: tuple[int, tuple[str, ...]] | None) -> Status:
+        """A snapshot; ``ahead``: a height above this one that others have reached, and who."""
+        digest = self._proposal.digest if self._proposal is not None else None
+        ballots, lock = self._ballots, self._promises.lock
+        return Status(
+            height=self.committee.height,
+            view=self._view,
+            phase=self._phase,
+            node=self.node,
+            proposer=self.committee.proposer(self._view),
+            validators=self.committee.nodes,
+            quorum=self.committee.quorum,
+            proposal=digest,
+            locked_view=lock.certificate.view if lock is not None else None,
+            prepared=ballots.voters(ballots.prepares, self._view, digest),
+            committed=ballots.voters(ballots.commits, self._view, digest),
+            changing=tuple((node, vote.view) for node, vote in ballots.view_changes.items()),
+            ahead=ahead,
+            work_pending=self._work,
+            refusal=self._refusal,
+        )
+
+    # Small steps
+
+    def _move(self, event: Event) -> None:
+        self._phase = step(self._phase, event)
+
+    def _count_own(self, vote: Statement) -> None:
+        if self._ballots.has_news(vote):
+            self._ballots.add(vote)
+
+    def _lock(self, digest: bytes, block: Block) -> None:
+        self._candidates.lock(digest, block)
+        self._candidates.judge(digest, None)
+
+    def _is_proposer(self) -> bool:
+        return self.committee.proposer(self._view) == self.node
+
+    def _may_open(self) -> bool:
+        """Whether this node proposes first at this height and has not done so before a restart."""
+        made = self._promises.made(kinds.PRE_PREPARE, 0)
+        return self._view == 0 and self._is_proposer() and not made
+
+    def _start_view_timer(self, extra: int = 0) -> None:
+        self._view_timer_runs = True
+        delay = timeouts.view_timeout(self.committee.parameters, self._view) + extra
+        self._outbox.start(Timer.VIEW, self._view, delay)
