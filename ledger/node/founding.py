@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from ledger.chain.genesis import Genesis, GenesisContract, check_genesis, encode_genesis
+from ledger.contracts.machine import GenesisFailed, Machine
 from ledger.contracts.sources import library_source
-from ledger.crypto.keyfile import save_key
+from ledger.crypto.keyfile import save_key, write_private
 from ledger.crypto.keys import SigningKey, key_id
 from ledger.node.config import NetworkConfig, NodePlace
 from ledger.node.people import People, Person
@@ -37,7 +38,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class FoundingRefused(Exception):
-    """The place for the network home is taken or cannot be written."""
+    """The place for the network home is taken or cannot be written, or the chain cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def found_network(
         progress: told about each step; sealing a key takes a tenth of a second.
 
     Raises:
-        FoundingRefused: ``out`` is not empty or cannot be written.
+        FoundingRefused: ``out`` is not empty or cannot be written, or a contract does not start
+            with the arguments that the configuration gives it.
         ValueError: neither or both of ``passphrase`` and ``insecure``.
     """
     if (passphrase is not None) == insecure:
@@ -138,21 +140,30 @@ class _Foundry:
         self._done = 0
 
     def build(self) -> Genesis:
+        """Make everything in memory, see whether the chain would start, then write it down."""
         authorities = {
-            member.id: self._authority(member.id) for member in self._config.institutions
+            member.id: new_authority(member.id, now=self._now)
+            for member in self._config.institutions
         }
-        people = self._people()
-        keys = {
-            place.id: self._node(place, authorities[place.institution]) for place in self._places
-        }
+        personal = [SigningKey.generate() for _ in self._config.people]
+        people = self._people(personal)
+        keys = {place.id: SigningKey.generate() for place in self._places}
         genesis = self._genesis(authorities, people, keys)
+        try:
+            Machine().genesis(genesis)
+        except GenesisFailed as error:
+            raise FoundingRefused(f"the contracts of this network do not start: {error}") from None
+
+        for institution, authority in authorities.items():
+            self._write_authority(institution, authority)
+        self._write_people(people, personal)
         text = encode_genesis(genesis)
-        (self._directory / "genesis.json").write_bytes(text)
         for place in self._places:
-            (node_home(self._directory, place.id) / "genesis.json").write_bytes(text)
+            home = self._write_node(place, keys[place.id], authorities[place.institution])
+            (home / "genesis.json").write_bytes(text)
+        (self._directory / "genesis.json").write_bytes(text)
         resolved = write_toml(_resolved(self._config))
-        (self._directory / "network.toml").write_text(resolved, encoding="utf-8")
-        (self._directory / "network.toml").chmod(0o600)
+        write_private(self._directory / "network.toml", resolved.encode())
         self._progress(self._steps, self._steps, "done")
         return genesis
 
@@ -160,22 +171,8 @@ class _Foundry:
         self._progress(self._done, self._steps, what)
         self._done += 1
 
-    def _authority(self, institution: str) -> TlsKey:
-        self._step(f"certificate authority of {institution}")
-        directory = _made(self._directory / "ca" / institution)
-        authority = new_authority(institution, now=self._now)
-        authority.save(
-            directory / "ca.key",
-            directory / "ca.crt",
-            passphrase=self._passphrase,
-            insecure=self._insecure,
-        )
-        return authority
-
-    def _people(self) -> People:
-        _made(self._directory / "keys" / "people")
-        keys = [SigningKey.generate() for _ in self._config.people]
-        people = People(
+    def _people(self, keys: list[SigningKey]) -> People:
+        return People(
             self._directory,
             tuple(
                 Person(
@@ -191,18 +188,29 @@ class _Foundry:
                 for section, key in zip(self._config.people, keys, strict=True)
             ),
         )
+
+    def _write_authority(self, institution: str, authority: TlsKey) -> None:
+        self._step(f"certificate authority of {institution}")
+        directory = _made(self._directory / "ca" / institution)
+        authority.save(
+            directory / "ca.key",
+            directory / "ca.crt",
+            passphrase=self._passphrase,
+            insecure=self._insecure,
+        )
+
+    def _write_people(self, people: People, keys: list[SigningKey]) -> None:
+        _made(self._directory / "keys" / "people")
         for person, key in zip(people, keys, strict=True):
             self._step(f"key of {person.key}")
             self._save(people.key_path(person), key)
         people.save()
-        return people
 
-    def _node(self, place: NodePlace, authority: TlsKey) -> SigningKey:
+    def _write_node(self, place: NodePlace, key: SigningKey, authority: TlsKey) -> Path:
         self._step(f"home of {place.id}")
         home = _made(node_home(self._directory, place.id))
         _made(home / "data")
         _made(home / "vault" / "records")
-        key = SigningKey.generate()
         self._save(home / "node.key", key)
         identity = PeerIdentity(place.institution, place.id)
         authority.issue(identity, _names(place.host), now=self._now).save(
@@ -214,7 +222,7 @@ class _Foundry:
         (home / "ca.crt").write_text(authority.pem, encoding="ascii")
         settings = _node_settings(place, self._places)
         (home / "node.toml").write_text(write_toml(settings), encoding="utf-8")
-        return key
+        return home
 
     def _save(self, path: Path, key: SigningKey) -> None:
         save_key(path, key, passphrase=self._passphrase, insecure=self._insecure)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.chain.constitution import PARAMETER_BOUNDS
+from ledger.chain.constitution import PARAMETER_BOUNDS, validators_at
 from ledger.chain.genesis import read_genesis
+from ledger.contracts.machine import Machine
 from ledger.crypto import keyfile
 from ledger.crypto.keyfile import WrongPassphrase
 from ledger.node import founding
-from ledger.node.config import NetworkConfig, load_config
+from ledger.node.config import NetworkConfig, load_config, parse_config
 from ledger.node.founding import Founding, FoundingRefused, found_network, node_home
 from ledger.node.home import HomeInUse, InvalidHome, claim_home, load_home
 from ledger.node.people import load_people
@@ -235,6 +236,33 @@ def test_a_founding_that_fails_leaves_nothing_behind(
     with pytest.raises(FoundingRefused, match="No space left on device"):
         found_network(dev, tmp_path / "net", passphrase=None, insecure=True, now_ms=NOW)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("permit_hours = 24", "permit_hours = 0", "bad_hours: a permit lasts"),
+        ("permit_hours = 24", "permit_days = 1", "bad_arguments: found needs permit_hours"),
+    ],
+)
+def test_a_chain_that_could_not_start_is_not_founded(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    text = (CONFIGS / "dev.toml").read_text(encoding="utf-8").replace(old, new)
+    config = parse_config(text)
+    with pytest.raises(FoundingRefused, match=f"do not start: .*{message}"):
+        found_network(config, tmp_path / "net", passphrase=None, insecure=True, now_ms=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shipped_networks_start_with_the_validators_of_their_configuration(
+    network: Founding, dev: NetworkConfig, tmp_path: Path
+) -> None:
+    small = found_network(dev, tmp_path / "dev", passphrase=None, insecure=True, now_ms=NOW)
+    for founded in (network, small):
+        writes = Machine().genesis(read_genesis(founded.home / "genesis.json")).writes
+        members = validators_at(writes.get, 1).members
+        assert tuple(member.node for member in members) == founded.validators
 
 
 def test_plain_keys_need_an_explicit_word(dev: NetworkConfig, tmp_path: Path) -> None:
