@@ -221,14 +221,11 @@ def new_dict(meter: Meter, *sources: Any) -> dict[str, Any]:
 
 def formatted(meter: Meter, parts: list[Any]) -> str:
     """The text of an f-string whose parts are str, int or bool."""
-    size = 0
-    for place, part in enumerate(parts):
-        kind = type(part)
-        if kind is not str:
-            if kind is not int and kind is not bool:
-                raise type_error(f"{kind_name(part)} in an f-string")
-            parts[place] = str(part)
-        size += len(parts[place])
+    for part in parts:
+        if type(part) is not str:
+            parts = [text(meter, item) for item in parts]
+            break
+    size = sum(map(len, parts))
     bounded_text(size)
     meter.charge(size // COPY_UNIT)
     return "".join(parts)

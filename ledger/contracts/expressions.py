@@ -641,17 +641,23 @@ def _dict_comprehension(node: ast.DictComp, scope: Scope) -> Code:
 
 
 def _formatted(node: ast.JoinedStr, scope: Scope) -> Code:
-    parts: list[Code] = []
+    template: list[str] = []
+    fields: list[tuple[int, Code]] = []
     for part in node.values:
         if isinstance(part, ast.FormattedValue):
-            parts.append(lower(part.value, scope))
+            fields.append((len(template), lower(part.value, scope)))
+            template.append("")
         else:
             assert isinstance(part, ast.Constant)
-            parts.append(lower_constant(part.value))
-    if len(parts) == 2:
-        first, second = parts
-        return lambda f: formatted(f[0], [first(f), second(f)])
-    return lambda f: formatted(f[0], [part(f) for part in parts])
+            template.append(part.value)
+
+    def text(f: Frame) -> Any:
+        parts: list[Any] = template[:]
+        for place, field in fields:
+            parts[place] = field(f)
+        return formatted(f[0], parts)
+
+    return text
 
 
 _EXPRESSIONS: Final[dict[type[ast.expr], Callable[[Any, Scope], Code]]] = {

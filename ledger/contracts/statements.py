@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final
 
+from ledger.chain.codec import MAX_INT, MIN_INT
 from ledger.contracts import host, operators
 from ledger.contracts.builtins import iterate, numbers
 from ledger.contracts.expressions import (
@@ -204,6 +205,18 @@ def _augmented(node: ast.AugAssign, scope: Scope) -> Code:
         assert slot is not None
         present = lower(target, scope)
         value = lower(node.value, scope)
+
+        if isinstance(node.op, ast.Add):
+
+            def add_to_variable(f: Frame) -> Any:
+                a = present(f)
+                b = value(f)
+                if type(a) is int and type(b) is int and MIN_INT <= (c := a + b) <= MAX_INT:
+                    f[slot] = c
+                else:
+                    f[slot] = operate(f[0], a, b)
+
+            return add_to_variable
 
         def change_variable(f: Frame) -> Any:
             f[slot] = operate(f[0], present(f), value(f))

@@ -138,7 +138,11 @@ def _weigh(value: Any, left: int, depth: int) -> int:
             raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
         left -= 5
         for key, item in value.items():
-            left = _weigh(item, left - 5 - len(key), depth - 1)
+            # Most fields are short text: measured here, they need no call.
+            if type(item) is str:
+                left -= 10 + len(key) + len(item)
+            else:
+                left = _weigh(item, left - 5 - len(key), depth - 1)
             if left < 0:
                 return left
         return left
