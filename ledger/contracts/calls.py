@@ -11,50 +11,49 @@ from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
 from ledger.contracts.meter import BUILTIN_CALL, FUNCTION_CALL, Failure
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Function, Scope
 from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error, unpack
-
-Lower = Callable[[ast.expr, Scope], Code]
+from ledger.contracts.views import is_view, lower_literal, lower_view, own, owned
 
 _SIZED = frozenset({str, bytes, list, dict, tuple})
 
 
-def lower_call(node: ast.Call, scope: Scope, lower: Lower) -> Code:
-    """The closure of a call; ``lower`` makes those of its arguments."""
+def lower_call(node: ast.Call, scope: Scope) -> Code:
+    """The closure of a call."""
     scope.nodes += BUILTIN_CALL
     if isinstance(node.func, ast.Attribute):
-        return _method(node, node.func, scope, lower)
+        return _method(node, node.func, scope)
     assert isinstance(node.func, ast.Name)
     name = node.func.id
     if name in scope.functions:
-        return _function(node, name, scope, lower)
+        return _function(node, name, scope)
     if name in host.WITH_FIELDS:
-        return _with_fields(node, host.WITH_FIELDS[name], scope, lower)
+        return _with_fields(node, host.WITH_FIELDS[name], scope)
     if name in BUILTINS:
         if name == "len":
             return _len(node, scope)
-        return _apply(builtins.BUILTINS[name], node, BUILTINS[name], scope, lower)
-    return _apply(host.HOST[name], node, HOST[name], scope, lower)
+        return _apply(builtins.BUILTINS[name], node, BUILTINS[name], scope)
+    return _apply(host.HOST[name], node, HOST[name], scope)
 
 
 def _placed(
-    node: ast.Call, parameters: tuple[str, ...], scope: Scope, lower: Lower
+    node: ast.Call, parameters: tuple[str, ...], scope: Scope
 ) -> tuple[list[tuple[str, Code]], bool]:
     """Arguments with the parameters they bind to, as written, and whether in that order."""
-    given = list(zip(parameters, [lower(argument, scope) for argument in node.args], strict=False))
+    given = list(zip(parameters, [scope.lower(argument) for argument in node.args], strict=False))
     for keyword in node.keywords:
         assert keyword.arg is not None
-        given.append((keyword.arg, lower(keyword.value, scope)))
+        given.append((keyword.arg, scope.lower(keyword.value)))
     places = [parameters.index(name) for name, _ in given]
     return given, places == sorted(places)
 
 
 def _apply(
-    function: Callable[..., Any], node: ast.Call, signature: Signature, scope: Scope, lower: Lower
+    function: Callable[..., Any], node: ast.Call, signature: Signature, scope: Scope
 ) -> Code:
     """A call of a function of ours: the run, then the arguments."""
     if signature.many or not node.keywords:
-        codes = [lower(argument, scope) for argument in node.args]
+        codes = [scope.lower(argument) for argument in node.args]
         return _positional(function, codes)
-    given, _ = _placed(node, signature.parameters, scope, lower)
+    given, _ = _placed(node, signature.parameters, scope)
 
     def named(f: Frame) -> Any:
         return function(f[0], **{name: code(f) for name, code in given})
@@ -78,8 +77,6 @@ def _positional(function: Callable[..., Any], codes: list[Code]) -> Code:
 
 
 def _len(node: ast.Call, scope: Scope) -> Code:
-    from ledger.contracts.expressions import lower_view
-
     argument = lower_view(node.args[0], scope)
 
     def length(f: Frame) -> Any:
@@ -91,9 +88,9 @@ def _len(node: ast.Call, scope: Scope) -> Code:
     return length
 
 
-def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope, lower: Lower) -> Code:
-    positional = [lower(argument, scope) for argument in node.args]
-    fields = [(keyword.arg, lower(keyword.value, scope)) for keyword in node.keywords]
+def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope) -> Code:
+    positional = [scope.lower(argument) for argument in node.args]
+    fields = [(keyword.arg, scope.lower(keyword.value)) for keyword in node.keywords]
 
     def with_fields(f: Frame) -> Any:
         values = [code(f) for code in positional]
@@ -105,14 +102,12 @@ def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope, low
 # Functions of the contract
 
 
-def _function(node: ast.Call, name: str, scope: Scope, lower: Lower) -> Code:
-    from ledger.contracts.expressions import lower_literal
-
+def _function(node: ast.Call, name: str, scope: Scope) -> Code:
     scope.nodes += FUNCTION_CALL
     function = scope.functions[name]
     parameters = scope.facts.functions[name].parameters
     names = tuple(parameter.name for parameter in parameters)
-    given, in_order = _placed(node, names, scope, lower)
+    given, in_order = _placed(node, names, scope)
     by_name = dict(given)
     defaults = {
         parameter.name: lower_literal(parameter.default)
@@ -160,28 +155,26 @@ def _invocation(function: Function, codes: list[Code]) -> Code:
 # Methods
 
 
-def _method(node: ast.Call, attribute: ast.Attribute, scope: Scope, lower: Lower) -> Code:
-    from ledger.contracts.expressions import is_view, lower_view, own, owned, state_name
-
+def _method(node: ast.Call, attribute: ast.Attribute, scope: Scope) -> Code:
     name = attribute.attr
-    state = state_name(attribute.value, scope)
+    state = scope.state_name(attribute.value)
     if state is not None:
-        return _state_method(node, name, state, scope, lower)
+        return _state_method(node, name, state, scope)
     if is_view(attribute.value, scope):
         view = lower_view(attribute.value, scope)
         if name == "get":
-            return _view_get(node, view, scope, lower, own)
+            return _view_get(node, view, scope)
         if name in ("keys", "values", "items"):
-            return owned(_value_method(node, name, view, scope, lower))
-    return _value_method(node, name, lower(attribute.value, scope), scope, lower)
+            return owned(_value_method(node, name, view, scope))
+    return _value_method(node, name, scope.lower(attribute.value), scope)
 
 
 def _no_method(value: Any, name: str, count: int) -> Failure:
     return type_error(f"{kind_name(value)} has no method {name} of {count} arguments")
 
 
-def _value_method(node: ast.Call, name: str, value: Code, scope: Scope, lower: Lower) -> Code:
-    codes = [lower(argument, scope) for argument in node.args]
+def _value_method(node: ast.Call, name: str, value: Code, scope: Scope) -> Code:
+    codes = [scope.lower(argument) for argument in node.args]
     count = len(codes)
     table = methods.method_for(name, count)
     if name == "append":
@@ -244,11 +237,9 @@ def _value_method(node: ast.Call, name: str, value: Code, scope: Scope, lower: L
     return with_more
 
 
-def _view_get(
-    node: ast.Call, view: Code, scope: Scope, lower: Lower, own: Callable[[Any, Any], Any]
-) -> Code:
+def _view_get(node: ast.Call, view: Code, scope: Scope) -> Code:
     """``get`` of a constant of the module: what it finds is copied, the default is not."""
-    codes = [lower(argument, scope) for argument in node.args]
+    codes = [scope.lower(argument) for argument in node.args]
     key = codes[0]
     default: Code = codes[1] if len(codes) == 2 else lambda _f: None
 
@@ -265,9 +256,9 @@ def _view_get(
     return get
 
 
-def _state_method(node: ast.Call, name: str, state: str, scope: Scope, lower: Lower) -> Code:
+def _state_method(node: ast.Call, name: str, state: str, scope: Scope) -> Code:
     kind = "Map" if state.endswith("/") else "Value"
-    given, _ = _placed(node, STATE_METHODS[kind][name].parameters, scope, lower)
+    given, _ = _placed(node, STATE_METHODS[kind][name].parameters, scope)
     codes = dict(given)
     if kind == "Value":
         if name == "set":

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ledger.contracts.bodies import local_names
 from ledger.contracts.calls import enter
 from ledger.contracts.checker import read_contract
+from ledger.contracts.expressions import EXPRESSIONS
 from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Parameter
 from ledger.contracts.host import Run
 from ledger.contracts.meter import FUNCTION_CALL, Failure
@@ -86,7 +87,7 @@ def _lower_function(
 ) -> None:
     parameters = [parameter.name for parameter in facts.parameters]
     others = sorted(local_names(facts.node) - set(parameters))
-    scope = Scope(module, functions, parameters + others, len(parameters))
+    scope = Scope(module, functions, parameters + others, len(parameters), EXPRESSIONS)
     body = lower_block(facts.node.body, scope)
     function = functions[facts.name]
     function.body = body

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import ast
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -51,8 +52,14 @@ class Scope:
     """
 
     def __init__(
-        self, facts: ModuleFacts, functions: dict[str, Function], names: list[str], parameters: int
+        self,
+        facts: ModuleFacts,
+        functions: dict[str, Function],
+        names: list[str],
+        parameters: int,
+        expressions: Mapping[type[ast.expr], Callable[[Any, Scope], Code]],
     ) -> None:
+        self._expressions = expressions
         self.facts = facts
         self.functions = functions
         self.slots = {name: FIRST_SLOT + place for place, name in enumerate(names)}
@@ -82,6 +89,20 @@ class Scope:
     def is_assigned(self, name: str) -> bool:
         """Whether a variable certainly has a value; targets of comprehensions always have."""
         return any(name in names for names in self.hidden) or name in self.assigned
+
+    def state_name(self, node: ast.expr) -> str | None:
+        """The key prefix behind a state object's name: the entry's name, with "/" for a Map."""
+        if isinstance(node, ast.Name) and self.slot(node.id) is None:
+            state = self.facts.states.get(node.id)
+            if state is not None:
+                return state[1] + "/" if state[0] == "Map" else state[1]
+        return None
+
+    def lower(self, node: ast.expr) -> Code:
+        """The closure of an expression."""
+        self.nodes += 1
+        with self.deeper():
+            return self._expressions[type(node)](node, self)
 
     @contextmanager
     def deeper(self, levels: int = 1) -> Iterator[None]:

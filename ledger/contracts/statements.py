@@ -13,17 +13,11 @@ from typing import Any, Final
 from ledger.chain.codec import MAX_INT, MIN_INT
 from ledger.contracts import host, operators
 from ledger.contracts.builtins import iterate, numbers
-from ledger.contracts.expressions import (
-    Binder,
-    lower,
-    lower_binder,
-    lower_iterable,
-    state_name,
-    unpacking,
-)
+from ledger.contracts.comprehensions import Binder, lower_binder, unpacking
 from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Scope
 from ledger.contracts.values import unpack
+from ledger.contracts.views import lower_iterable
 
 #: Signals to the blocks around a statement.
 BREAK: Final = "break"
@@ -88,7 +82,7 @@ def _block(codes: list[Code], lines: list[int], cost: int) -> Code:
 
 
 def _return(node: ast.Return, scope: Scope) -> Code:
-    scope_value = lower(node.value, scope) if node.value is not None else None
+    scope_value = scope.lower(node.value) if node.value is not None else None
     scope.ended = True
     if scope_value is None:
         return lambda _f: RETURN
@@ -110,7 +104,7 @@ def _leave(signal: str) -> Callable[[ast.stmt, Scope], Code]:
 
 
 def _expression(node: ast.Expr, scope: Scope) -> Code:
-    value = lower(node.value, scope)
+    value = scope.lower(node.value)
 
     def evaluate(f: Frame) -> Any:
         value(f)
@@ -135,23 +129,23 @@ def _target(target: ast.expr, scope: Scope) -> Binder:
         return unpacking([_target(item, scope) for item in target.elts])
     if not isinstance(target, ast.Subscript):
         return lower_binder(target, scope)
-    state = state_name(target.value, scope)
+    state = scope.state_name(target.value)
     if state is not None:
-        key = lower(target.slice, scope)
+        key = scope.lower(target.slice)
 
         def set_entry(f: Frame, value: Any) -> None:
             run = f[0]
             host.store(run, host.state_key(run, state, key(f)), value)
 
         return set_entry
-    container = lower(target.value, scope)
-    key = lower(target.slice, scope)
+    container = scope.lower(target.value)
+    key = scope.lower(target.slice)
     set_element = operators.set_element
     return lambda f, value: set_element(f[0], container(f), key(f), value)
 
 
 def _assign(node: ast.Assign, scope: Scope) -> Code:
-    value = lower(node.value, scope)
+    value = scope.lower(node.value)
     targets = node.targets
     if len(targets) == 1 and isinstance(targets[0], ast.Name):
         return _set_variable(targets[0].id, value, scope)
@@ -187,7 +181,7 @@ def _set_variable(name: str, value: Code, scope: Scope) -> Code:
 
 def _annotated(node: ast.AnnAssign, scope: Scope) -> Code:
     assert node.value is not None
-    value = lower(node.value, scope)
+    value = scope.lower(node.value)
     bind = _target(node.target, scope)
     _note_assigned(node.target, scope)
 
@@ -203,8 +197,8 @@ def _augmented(node: ast.AugAssign, scope: Scope) -> Code:
     if isinstance(target, ast.Name):
         slot = scope.slot(target.id)
         assert slot is not None
-        present = lower(target, scope)
-        value = lower(node.value, scope)
+        present = scope.lower(target)
+        value = scope.lower(node.value)
 
         if isinstance(node.op, ast.Add):
 
@@ -223,10 +217,10 @@ def _augmented(node: ast.AugAssign, scope: Scope) -> Code:
 
         return change_variable
     assert isinstance(target, ast.Subscript)
-    state = state_name(target.value, scope)
+    state = scope.state_name(target.value)
     if state is not None:
-        key = lower(target.slice, scope)
-        value = lower(node.value, scope)
+        key = scope.lower(target.slice)
+        value = scope.lower(node.value)
 
         def change_entry(f: Frame) -> Any:
             run = f[0]
@@ -238,9 +232,9 @@ def _augmented(node: ast.AugAssign, scope: Scope) -> Code:
             host.store(run, at, operate(run, unpack(raw), value(f)))
 
         return change_entry
-    container = lower(target.value, scope)
-    key = lower(target.slice, scope)
-    value = lower(node.value, scope)
+    container = scope.lower(target.value)
+    key = scope.lower(target.slice)
+    value = scope.lower(node.value)
 
     def change_element(f: Frame) -> Any:
         run = f[0]
@@ -264,12 +258,12 @@ def _delete(node: ast.Delete, scope: Scope) -> Code:
 
 def _delete_one(target: ast.expr, scope: Scope) -> Code:
     assert isinstance(target, ast.Subscript)
-    state = state_name(target.value, scope)
+    state = scope.state_name(target.value)
     if state is not None:
-        entry = lower(target.slice, scope)
+        entry = scope.lower(target.slice)
         return lambda f: host.remove(f[0], host.state_key(f[0], state, entry(f)))
-    container = lower(target.value, scope)
-    key = lower(target.slice, scope)
+    container = scope.lower(target.value)
+    key = scope.lower(target.slice)
     return lambda f: operators.delete_element(f[0], container(f), key(f))
 
 
@@ -281,7 +275,7 @@ def _if(node: ast.If, scope: Scope) -> Code:
     ends: list[tuple[set[str], bool]] = []
     before = set(scope.assigned)
     while True:
-        test = lower(node.test, scope)
+        test = scope.lower(node.test)
         branches.append((test, lower_block(node.body, scope)))
         ends.append((scope.assigned, scope.ended))
         scope.assigned, scope.ended = set(before), False
@@ -315,7 +309,7 @@ def _branches(branches: list[tuple[Code, Code]], otherwise: Code | None) -> Code
 
 def _while(node: ast.While, scope: Scope) -> Code:
     with scope.counting() as count:
-        test = lower(node.test, scope)
+        test = scope.lower(node.test)
     cost = count[0] + LOOP_TURN
     body = _loop_body(node.body, scope)
 
@@ -368,7 +362,7 @@ def _range_of(node: ast.expr, scope: Scope) -> Code | None:
         return None
     if node.func.id != "range":
         return None
-    bounds = [lower(argument, scope) for argument in node.args]
+    bounds = [scope.lower(argument) for argument in node.args]
 
     def span(f: Frame) -> Any:
         return numbers(f[0], *[bound(f) for bound in bounds])
