@@ -77,7 +77,7 @@ def mark(holder: str, name: bytes, statement: dict) -> None:
     earlier = marks.get((holder, name.hex()))
     require(earlier is None or earlier["status"] != "entered-in-error", "already_in_error")
     marks[holder, name.hex()] = statement
-    emit(statement["status"], holder=holder, record=name)
+    emit("marked", holder=holder, record=name, status=statement["status"])
 
 
 def officer_of(holder: str) -> None:
