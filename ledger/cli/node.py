@@ -24,11 +24,13 @@ Home = Annotated[Path, typer.Option(help="The node's home, with its node.toml.")
 
 
 @group.command()
-def run(home: Home) -> None:
+def run(home: Home, token: Token = None) -> None:
     """Run a node until it is told to stop (Ctrl-C or SIGTERM)."""
-    from ledger.node import runtime
+    from ledger.api import process
+    from ledger.cli.passphrase import passphrase_source
 
-    raise typer.Exit(runtime.run(home))
+    with expecting(process.CannotRun):
+        process.run(home, passphrase_source(), token)
 
 
 @group.command()
