@@ -26,6 +26,7 @@ from ledger.contracts.replica import Replica
 from ledger.node.executor import Executor
 from ledger.node.frames import Consensus, Frame
 from ledger.node.mempool import Mempool
+from ledger.node.pace import Pace
 
 _log = structlog.get_logger(__name__)
 
@@ -75,6 +76,7 @@ class Driver:
         self.node = node
         self._core = core
         self._begun = False
+        self._pace = Pace()
         #: Why this node cannot go on by itself, for the status; empty when nothing is wrong.
         self.trouble = ""
         self._replica = replica
@@ -217,8 +219,11 @@ class Driver:
         parameters = self._replica.parameters
         if 0 < len(self._mempool) < parameters.block_transactions // 4:
             await asyncio.sleep(LINGER_SECONDS)
-        chosen = self._mempool.take(parameters.block_bytes, parameters.block_transactions, height)
+        count = min(parameters.block_transactions, self._pace.transactions(parameters.view_timeout))
+        chosen = self._mempool.take(parameters.block_bytes, count, height)
+        start = asyncio.get_running_loop().time()
         block = await self._executor.build(height, view, self.node, now_ms(), chosen)
+        self._pace.took(len(chosen), asyncio.get_running_loop().time() - start)
         if block is not None:
             self.feed(inputs.BlockBuilt(height, view, block))
 
