@@ -87,8 +87,9 @@ def request(pointer: dict, proof: dict, purpose: str, institution: str, reply_ke
     require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
     who = requester(institution)
     record = call("records", "find", pointer=pointer, proof=proof)
-    verdict = judged(pointer, record, purpose, institution, who)
-    return written(pointer, record, purpose, institution, reply_key, who, verdict)
+    terms = settings.get()
+    verdict = judged(pointer, record, purpose, institution, who, terms["policies"])
+    return written(pointer, record, purpose, institution, reply_key, who, verdict, terms["permit"])
 
 
 @export
@@ -104,9 +105,10 @@ def break_glass(pointer: dict, proof: dict, institution: str, reply_key: bytes, 
     record = call("records", "find", pointer=pointer, proof=proof)
     open = open_reviews.get(who["id"], [])
     verdict = emergency(record, who, open)
-    decision = written(pointer, record, "BTG", institution, reply_key, who, verdict)
+    terms = settings.get()
+    decision = written(pointer, record, "BTG", institution, reply_key, who, verdict, terms["permit"])
     if decision["outcome"] == "permit":
-        due = now() + settings.get()["review"]
+        due = now() + terms["review"]
         open.append({"request": decision["id"], "due": due})
         open_reviews[who["id"]] = open
         reviews[decision["id"]] = {
@@ -126,7 +128,7 @@ def requester(institution: str) -> dict:
 # --- Deciding ----------------------------------------------------------------------------------
 
 
-def judged(pointer: dict, record: dict, purpose: str, institution: str, who: dict) -> dict:
+def judged(pointer: dict, record: dict, purpose: str, institution: str, who: dict, policies: list) -> dict:
     """The decision on an ordinary request, with everybody who was asked."""
     if record["status"] != "anchored":
         return ruling("deny", "records", record["status"], [])
@@ -144,16 +146,17 @@ def judged(pointer: dict, record: dict, purpose: str, institution: str, who: dic
         "record": record["name"].hex(), "kind": pointer["kind"],
         "confidentiality": pointer["confidentiality"],
         "data_start": pointer["start"], "data_end": pointer["end"],
-    })
+    }, policies)
 
 
-def combined(facts: dict) -> dict:
+def combined(facts: dict, policies: list) -> dict:
     """Ask every sharing contract in turn. One denial decides; without a permit it is denied."""
     path = []
     permit = ""
-    for policy in settings.get()["policies"]:
+    for policy in policies:
         answer = call(policy, "decide", request=facts)
-        path.append({"contract": policy, "effect": answer["effect"], "rule": answer["rule"], "consent": answer["consent"]})
+        answer["contract"] = policy
+        path.append(answer)
         if answer["effect"] == "permit":
             if permit == "":
                 permit = f"{policy}:{answer['rule']}"
@@ -185,7 +188,7 @@ def ruling(outcome: str, contract: str, rule: str, path: list) -> dict:
     return {"outcome": outcome, "rule": f"{contract}:{rule}", "path": path + [step]}
 
 
-def written(pointer: dict, record: dict, purpose: str, institution: str, reply_key: bytes, who: dict, verdict: dict) -> dict:
+def written(pointer: dict, record: dict, purpose: str, institution: str, reply_key: bytes, who: dict, verdict: dict, lasts: int) -> dict:
     """Put a decision on the chain and tell the patient."""
     permitted = verdict["outcome"] == "permit"
     decision = {
@@ -204,7 +207,7 @@ def written(pointer: dict, record: dict, purpose: str, institution: str, reply_k
         "reply_key": reply_key,
         "obligations": duties(pointer["confidentiality"], purpose) if permitted else [],
         "time": now(),
-        "expires": now() + settings.get()["permit"] if permitted else 0,
+        "expires": now() + lasts if permitted else 0,
         "released": None,
         "received": None,
     }

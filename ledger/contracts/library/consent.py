@@ -177,7 +177,7 @@ def check_items(part: str, items: list) -> None:
     for item in items:
         if part == "institutions" or part == "holders":
             # A misspelt institution would make a denial void without anybody noticing.
-            require(call("governance", "institution", id=item) is not None, "unknown_institution")
+            require(call("governance", "is_known", id=item), "unknown_institution")
         elif part == "persons":
             require(call("registry", "is_known", id=item), "unknown_person")
         elif part == "roles":
@@ -203,17 +203,19 @@ def decide(request: dict) -> dict:
     """
     purposes = PURPOSES.get(request["purpose"])
     if purposes is None or request["confidentiality"] not in RANK:
-        return {"effect": "deny", "rule": "not-understood", "consent": "", "version": 0}
-    answer = {"effect": "none", "rule": "no-consent-applies", "consent": "", "version": 0}
+        return {"effect": "deny", "rule": "not-understood", "consent": ""}
+    permit = ""
     for entry in in_force.get(request["subject"], []):
         for rule in entry["rules"]:
             if rule["effect"] == "deny":
                 if names(rule, request, purposes) and denial_reaches(rule, request):
-                    return {"effect": "deny", "rule": "patient-denies", "consent": entry["consent"], "version": entry["version"]}
-            elif answer["effect"] == "none":
+                    return {"effect": "deny", "rule": "patient-denies", "consent": entry["consent"]}
+            elif permit == "":
                 if names(rule, request, purposes) and permit_reaches(rule, request):
-                    answer = {"effect": "permit", "rule": "patient-permits", "consent": entry["consent"], "version": entry["version"]}
-    return answer
+                    permit = entry["consent"]
+    if permit == "":
+        return {"effect": "none", "rule": "no-consent-applies", "consent": ""}
+    return {"effect": "permit", "rule": "patient-permits", "consent": permit}
 
 
 def names(rule: dict, request: dict, purposes: list) -> bool:

@@ -188,6 +188,7 @@ def apply_change(kind: str, payload: dict, activation: int) -> None:
         details["status"] = "left"
         institutions[payload["id"]] = details
         institution_index.set([id for id in institution_index.get() if id != payload["id"]])
+        call("registry", "close_institution", institution=payload["id"])
     elif kind == "add_node":
         write_node(payload)
         officer = {
@@ -383,6 +384,12 @@ def is_member(id: str) -> bool:
     """Whether an institution belongs to the consortium now."""
     details = institutions.get(id)
     return details is not None and details["status"] == "member"
+
+
+@query
+def is_known(id: str) -> bool:
+    """Whether an institution of this id ever belonged to the consortium."""
+    return id in institutions
 
 
 @query

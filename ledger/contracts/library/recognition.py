@@ -81,8 +81,8 @@ def decide(request: dict) -> dict:
         if "physician" in request["roles"] or "emergency-physician" in request["roles"]:
             for visit in visits.get(request["subject"], []):
                 if visit["institution"] == request["institution"] and now() < visit["until"]:
-                    return {"effect": "permit", "rule": "patient-is-checked-in", "consent": "", "version": 0}
-    return {"effect": "none", "rule": "no-recognition", "consent": "", "version": 0}
+                    return {"effect": "permit", "rule": "patient-is-checked-in", "consent": ""}
+    return {"effect": "none", "rule": "no-recognition", "consent": ""}
 
 
 @query

@@ -117,16 +117,17 @@ def is_anchored(holder: str, leaf: bytes, name: bytes, proof: dict) -> bool:
 
 def well_formed(pointer: dict) -> bool:
     """Whether a pointer has the twelve fields of one, each of its kind and within bounds."""
-    if len(pointer) != POINTER_FIELDS:
-        return False
-    if pointer["kind"] not in CLASSES or pointer["confidentiality"] not in CONFIDENTIALITY:
-        return False
-    if not pointer["subject"].startswith("p-") or len(pointer["holder"]) == 0:
-        return False
-    if len(pointer["media"].encode()) > MAX_MEDIA or pointer["size"] < 0:
-        return False
-    if pointer["end"] < pointer["start"]:
-        return False
-    if len(pointer["digest"]) != HASH_BYTES or len(pointer["type"]) != HASH_BYTES:
-        return False
-    return len(pointer["labels"]) == HASH_BYTES and len(pointer["replaces"]) in [0, HASH_BYTES]
+    return (
+        len(pointer) == POINTER_FIELDS
+        and pointer["kind"] in CLASSES
+        and pointer["confidentiality"] in CONFIDENTIALITY
+        and pointer["subject"].startswith("p-")
+        and 0 < len(pointer["holder"])
+        and len(pointer["media"]) <= MAX_MEDIA
+        and 0 <= pointer["size"]
+        and pointer["start"] <= pointer["end"]
+        and len(pointer["digest"]) == HASH_BYTES
+        and len(pointer["type"]) == HASH_BYTES
+        and len(pointer["labels"]) == HASH_BYTES
+        and len(pointer["replaces"]) in [0, HASH_BYTES]
+    )

@@ -98,8 +98,8 @@ def decide(request: dict) -> dict:
         for path in paths.get(request["subject"], []):
             if path["to"] == request["institution"] and path["from"] == request["holder"]:
                 if now() < path["until"] and request["record"] in path["records"]:
-                    return {"effect": "permit", "rule": path["rule"], "consent": path["referral"], "version": 0}
-    return {"effect": "none", "rule": "no-referral", "consent": "", "version": 0}
+                    return {"effect": "permit", "rule": path["rule"], "consent": path["referral"]}
+    return {"effect": "none", "rule": "no-referral", "consent": ""}
 
 
 @query

@@ -28,6 +28,8 @@ FORM_BYTES = 32
 
 persons = Map("people")
 owners = Map("keys")
+# Institutions that left. They are noted here so that an act need not ask governance as well.
+closed = Map("closed")
 
 
 @init
@@ -115,6 +117,13 @@ def dismiss(id: str) -> None:
         close(persons[id], "left")
 
 
+@export
+def close_institution(institution: str) -> None:
+    """Nobody acts for an institution that has left. For governance alone."""
+    require(caller() == "governance", "governance_only", "this follows a vote of the members")
+    closed[institution] = height()
+
+
 # --- Questions of other contracts --------------------------------------------------------------
 
 
@@ -144,16 +153,16 @@ def is_known(id: str) -> bool:
 def acting(key: str, institution: str, roles: list) -> dict:
     """The person with this key and the person's roles when acting for this institution.
 
-    Fails unless the person is in good standing, belongs to the institution, the institution is a
-    member, and the person has one of the roles asked for, if any are.
+    Fails unless the person is in good standing and belongs to the institution, the institution has
+    not left, and the person has one of the roles asked for, if any are.
     """
     person = in_good_standing(key)
     for affiliation in person["affiliations"]:
         if affiliation["institution"] == institution:
+            require(institution not in closed, "not_a_member", "the institution has left")
             if len(roles) > 0:
                 suited = [role for role in affiliation["roles"] if role in roles]
                 require(len(suited) > 0, "role_missing", "the signer does not have the role for this")
-            require(call("governance", "is_member", id=institution), "not_a_member")
             return {"id": person["id"], "roles": affiliation["roles"]}
     fail("not_affiliated", "the signer does not act for that institution")
 
@@ -164,7 +173,7 @@ def holding(key: str, role: str) -> dict:
     person = in_good_standing(key)
     institutions = []
     for affiliation in person["affiliations"]:
-        if role in affiliation["roles"] and call("governance", "is_member", id=affiliation["institution"]):
+        if role in affiliation["roles"] and affiliation["institution"] not in closed:
             institutions.append(affiliation["institution"])
     return {"id": person["id"], "institutions": institutions}
 
@@ -195,7 +204,7 @@ def given_by(subject: str, form: bytes) -> list:
     second = in_good_standing(signers()[1])
     require(first["id"] != second["id"], "witness_missing", "the witness is another person")
     for mine in first["affiliations"]:
-        if "registrar" in mine["roles"] and call("governance", "is_member", id=mine["institution"]):
+        if "registrar" in mine["roles"] and mine["institution"] not in closed:
             for theirs in second["affiliations"]:
                 if theirs["institution"] == mine["institution"] and theirs["roles"] != ["patient"]:
                     return [first["id"], second["id"]]
