@@ -57,6 +57,7 @@ class EventModel(Model):
     fields: ChainValue
 
 
+# FastAPI drops nulls from the document, and with them from examples: these have none.
 _EXAMPLE_HASH = "5c" * 32
 _EXAMPLE_OUTCOME = {
     "height": 42,
@@ -144,6 +145,18 @@ class TransactionModel(Model):
 class ReceiptFile(Model):
     """A receipt: everything needed to verify the transaction and its result offline."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "format": "health-ledger-receipt-1",
+                    "transaction": _EXAMPLE_HASH,
+                    "receipt": "mJwBxCDVo3HRk+N+MSdq",
+                }
+            ]
+        }
+    )
+
     format: Literal["health-ledger-receipt-1"]
     transaction: Hash
     receipt: Annotated[Base64, Field(description="canonical bytes; see docs/protocol.md")]
@@ -226,17 +239,10 @@ class StateEntry(Model):
                     "height": 120,
                     "present": True,
                     "value": {"id": "n-yaf", "status": "active", "since": 0},
-                    "proof": None,
-                },
-                {
-                    "key": "consent/consents/c-9",
-                    "height": 120,
-                    "present": False,
-                    "value": None,
                     "proof": {
                         "format": "health-ledger-state-1",
-                        "key": "consent/consents/c-9",
-                        "statement": "lsQUY29uc2VudC9jb25zZW50cy9jLTnA",
+                        "key": "registry/people/n-yaf",
+                        "statement": "lsQVcmVnaXN0cnkvcGVvcGxlL24teWFm",
                     },
                 },
             ]
@@ -258,6 +264,12 @@ class QueryRequest(Model):
 
 class QueryAnswer(Model):
     """What a query method returned, on the state after ``height``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"value": {"id": "n-yaf", "status": "active"}, "gas": 740, "height": 120}]
+        }
+    )
 
     value: ChainValue
     gas: int
@@ -339,7 +351,7 @@ class StatusModel(Model):
                             "address": "127.0.0.1:7101",
                             "connected": False,
                             "height": 41,
-                            "since": None,
+                            "since": 1767225590000,
                         }
                     ],
                     "pending_transactions": 3,

@@ -1,0 +1,246 @@
+"""A consortium of four validators without a network: real keys, contracts, store and proofs.
+
+`LocalService` is what the HTTP layer asks of a node. Blocks are made when a test says so, or when
+somebody waits for a transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
+from ledger.contracts.machine import BlockContext
+from prometheus_client import CollectorRegistry
+
+from ledger.chain.block import (
+    Block,
+    Certificate,
+    CommitSignature,
+    Header,
+    commit_digest,
+)
+from ledger.chain.codec import Malformed
+from ledger.chain.result import CallResult, Result, decode_result
+from ledger.chain.rules import proposer_of
+from ledger.chain.statetree import StateProof, StateTree
+from ledger.chain.store import Store
+from ledger.chain.transaction import Transaction, decode_transaction, verify_signatures
+from ledger.client.builder import Account
+from ledger.contracts import blocks
+from ledger.contracts.replica import Replica
+from ledger.crypto.keyfile import load_key
+from ledger.crypto.keys import SigningKey
+from ledger.node.answers import Cursor, LedgerEvent, NotPermitted, Status, Submission
+from ledger.node.config import load_config
+from ledger.node.events import events_of
+from ledger.node.founding import found_network
+from ledger.node.people import People, load_people
+
+CREATED = 1_767_225_600_000
+CONFIG = Path(__file__).parents[2] / "network-configs" / "dev.toml"
+
+
+def no_passphrase() -> str:
+    raise AssertionError("keys of tests are not sealed")
+
+
+class Consortium:
+    """A founded network on disk: its genesis, its nodes' keys and its people's accounts."""
+
+    def __init__(self, directory: Path) -> None:
+        founding = found_network(
+            load_config(CONFIG), directory, passphrase=None, insecure=True, now_ms=CREATED
+        )
+        self.home = founding.home
+        self.network = founding.network
+        self.nodes = {
+            node: load_key(self.home / "nodes" / node / "node.key", no_passphrase)
+            for node in founding.validators
+        }
+        self.people: People = load_people(self.home)
+
+    def account(self, label: str) -> Account:
+        return Account(self.people.signing_key(self.people[label], no_passphrase))
+
+    def anybody(self, role: str) -> Account:
+        return self.account(self.people.with_role(role)[0].key)
+
+
+def open_replica(consortium: Consortium, directory: Path) -> Replica:
+    from ledger.chain.genesis import read_genesis
+
+    store = Store.open(f"sqlite:///{directory}/ledger.db", create=True)
+    return Replica.found(store, read_genesis(consortium.home / "genesis.json"))
+
+
+def certify(header: Header, keys: dict[str, SigningKey]) -> Certificate:
+    digest = commit_digest(header.chain, header.height, header.view, header.hash())
+    return Certificate(
+        header.height,
+        header.view,
+        header.hash(),
+        tuple(CommitSignature(node, keys[node].sign(digest)) for node in sorted(keys)),
+    )
+
+
+class LocalService:
+    """The first validator of a consortium, answering from its own store."""
+
+    def __init__(self, replica: Replica, keys: dict[str, SigningKey], network: str) -> None:
+        self._replica = replica
+        self._store = replica.store
+        self._keys = keys
+        self._waiting: dict[bytes, Transaction] = {}
+        self._grown = asyncio.Condition()
+        self.node = next(iter(keys))
+        self.institution = replica.validators.members[0].institution
+        self.network = network
+        self.chain = replica.head.chain
+        self.metrics = CollectorRegistry()
+        self.capacity = 10_000
+        self.is_ready = True
+        self.records: dict[bytes, bytes] = {}
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
+        return [self._admit(raw) for raw in raws]
+
+    def _admit(self, raw: bytes) -> Submission:
+        try:
+            transaction = decode_transaction(raw)
+        except Malformed as error:
+            return Submission(id=None, accepted=False, code="malformed", detail=str(error))
+        name = transaction.id.hex()
+        if transaction.id in self._waiting:
+            return Submission(id=name, accepted=True, code="known")
+        if self._store.locate(transaction.id) is not None:
+            return Submission(id=name, accepted=True, code="final")
+        code = blocks.admission_fault(
+            transaction, self.chain, self._replica.head.height + 1, self._replica.parameters
+        )
+        if code is None and not verify_signatures(transaction):
+            code = "bad_signature"
+        if code is None and len(self._waiting) >= self.capacity:
+            code = "pool_full"
+        if code is not None:
+            return Submission(id=name, accepted=False, code=code)
+        self._waiting[transaction.id] = transaction
+        return Submission(id=name, accepted=True, code="accepted")
+
+    async def commit(self) -> Header:
+        """Make one block of everything that waits."""
+        replica = self._replica
+        tip = replica.tip()
+        height = replica.head.height + 1
+        executed = blocks.candidate(
+            tip,
+            replica.machine,
+            proposer=proposer_of(replica.head, tip.validators, tip.parameters, height, 0),
+            view=0,
+            time=replica.head.time + 1_000,
+            transactions=list(self._waiting.values()),
+        )
+        replica.commit(executed, certify(executed.block.header, self._keys))
+        for transaction in executed.transactions:
+            del self._waiting[transaction.id]
+        async with self._grown:
+            self._grown.notify_all()
+        return executed.block.header
+
+    async def wait(self, tx_id: bytes, timeout_s: float) -> None:
+        if tx_id in self._waiting:
+            await self.commit()
+
+    def pending(self, tx_id: bytes) -> bool:
+        return tx_id in self._waiting
+
+    def receipt(self, tx_id: bytes) -> Receipt | None:
+        return build_receipt(self._store, tx_id)
+
+    def outcome(self, tx_id: bytes) -> tuple[int, int, Result] | None:
+        place = self._store.locate(tx_id)
+        if place is None:
+            return None
+        results = self._store.results(place[0])
+        assert results is not None
+        return (*place, decode_result(results[place[1]]))
+
+    def head(self) -> Header:
+        return self._replica.head
+
+    def header(self, height: int) -> Header | None:
+        return self._store.header(height)
+
+    def block(self, height: int) -> Block | None:
+        return self._store.block(height)
+
+    def certificate(self, height: int) -> Certificate | None:
+        return self._store.certificate(height)
+
+    def results(self, height: int) -> tuple[bytes, ...] | None:
+        return self._store.results(height)
+
+    def state(self, key: bytes, height: int | None = None) -> bytes | None:
+        return self._store.value(key, height)
+
+    def state_proof(
+        self, key: bytes, height: int
+    ) -> tuple[Header, Certificate | None, StateProof, bytes | None]:
+        header = self._store.header(height)
+        assert header is not None
+        proof = StateTree(self._store).prove(key, height)
+        return header, self._store.certificate(height), proof, self._store.value(key, height)
+
+    def handovers(self, height: int) -> tuple[Handover, ...]:
+        return handovers(self._store, height)
+
+    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
+        head = self._replica.head
+        context = BlockContext(self.chain, head.height, head.time)
+        return self._replica.machine.query(self._replica.read, context, contract, method, arguments)
+
+    def status(self) -> Status:
+        head = self._replica.head
+        return Status(
+            node=self.node,
+            institution=self.institution,
+            network=self.network,
+            chain=self.chain.hex(),
+            role="validator",
+            height=head.height,
+            block=head.hash().hex(),
+            block_time=head.time,
+            view=0,
+            phase="idle",
+            proposer=self.node,
+            committing=self.is_ready,
+            reason="All is well." if self.is_ready else "2 of 4 validators are missing.",
+        )
+
+    async def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
+        height = max(after.height, 1)
+        while True:
+            while height <= self._replica.head.height:
+                for event in events_of(self._store, height):
+                    if event.cursor > after:
+                        yield event
+                height += 1
+            async with self._grown:
+                while height > self._replica.head.height:
+                    await self._grown.wait()
+
+    async def release(self, request: bytes) -> bytes:
+        if request == b"crash":
+            raise RuntimeError("a secret in an exception")
+        if request not in self.records:
+            raise NotPermitted(f"no record for {request.hex()}")
+        return self.records[request]
+
+    async def pointers(self, request: bytes) -> bytes:
+        if request == b"unreadable":
+            raise Malformed("not a request for pointers")
+        return await self.release(request)
+
+    def ready(self) -> tuple[bool, str]:
+        return self.is_ready, "following the chain" if self.is_ready else "catching up"

@@ -1,0 +1,57 @@
+"""Holds every answer of the API against the API's own OpenAPI document."""
+
+import re
+from typing import Any
+
+import httpx
+import jsonschema
+from fastapi import FastAPI
+
+ANSWERED_BEFORE_ROUTING = {401, 404, 405, 421, 500}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """What a path template of the document matches; a state key may have slashes."""
+    return re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{key}", ".+")))
+
+
+class CheckedTransport(httpx.AsyncBaseTransport):
+    """Serves an app in this process; an answer that its document does not describe is an error."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._served = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        self._document = app.openapi()
+        self._paths = [(_pattern(path), path) for path in self._document["paths"]]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._served.handle_async_request(request)
+        await response.aread()
+        self.check(request, response)
+        return response
+
+    def _operation(self, request: httpx.Request) -> dict[str, Any] | None:
+        for pattern, path in self._paths:
+            if pattern.fullmatch(request.url.path):
+                operation: dict[str, Any] | None = self._document["paths"][path].get(
+                    request.method.lower()
+                )
+                return operation
+        return None
+
+    def check(self, request: httpx.Request, response: httpx.Response) -> None:
+        kind = response.headers.get("content-type", "").partition(";")[0]
+        operation = self._operation(request)
+        if operation is None:
+            assert response.status_code in ANSWERED_BEFORE_ROUTING
+            self.validate(response.json(), {"$ref": "#/components/schemas/Problem"})
+            return
+        described = operation["responses"]
+        assert str(response.status_code) in described, (response.status_code, response.text)
+        content = described[str(response.status_code)].get("content", {})
+        assert kind in content, (kind, list(content))
+        if kind.endswith("json"):
+            self.validate(response.json(), content[kind]["schema"])
+
+    def validate(self, value: Any, schema: dict[str, Any]) -> None:
+        whole = {**schema, "components": self._document["components"]}
+        jsonschema.validate(value, whole, jsonschema.Draft202012Validator)
