@@ -236,6 +236,8 @@ def _connect(address: str, cache_kib: int, *, write: bool) -> sqlite3.Connection
     connection = sqlite3.connect(
         address, uri=True, isolation_level=None, check_same_thread=False, cached_statements=64
     )
+    # Text that is none must not stop a reader: it has to say which row it stands in.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     try:
         for pragma in (*_PRAGMAS, f"cache_size=-{cache_kib}"):
             connection.execute(f"PRAGMA {pragma}")

@@ -67,6 +67,11 @@ class StoredBlock:
     results: bytes
     body: bytes
 
+    @property
+    def block(self) -> bytes:
+        """The encoded block: an array of its header and its envelopes."""
+        return b"\x92" + self.header + self.body
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEntry:

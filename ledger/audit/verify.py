@@ -1,0 +1,165 @@
+"""Replaying a chain from its genesis and comparing it with what somebody holds.
+
+The auditor believes the genesis file and nothing else. Every block is checked and executed by the
+same functions as a validator uses, in a store of the auditor's own that is thrown away afterwards;
+then the audited store is compared with it row by row.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+from ledger.audit.blocks import check_block, check_genesis_block
+from ledger.audit.report import MAX_FAULTS, AuditReport, Fault
+from ledger.audit.source import Source, Tables
+from ledger.audit.tables import compare
+from ledger.chain.codec import Malformed
+from ledger.chain.constitution import validators_at
+from ledger.chain.database import Database, StoreError
+from ledger.chain.genesis import Genesis
+from ledger.chain.receipt import InvalidReceipt, Verified, load_receipt, verify_receipt
+from ledger.chain.store import Store
+from ledger.contracts.machine import GenesisFailed, Machine
+from ledger.contracts.replica import Replica
+
+#: Called with how many blocks are done, and of how many.
+Progress = Callable[[int, int], None]
+
+
+class NotAuditable(ValueError):
+    """A genesis from which no chain can be replayed."""
+
+
+def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = None) -> AuditReport:
+    """Replay everything that a source holds.
+
+    Blocks are replayed up to the first that is not good: what follows it rests on it. Rows of a
+    store are compared as far as blocks were replayed.
+
+    Args:
+        source: from `open_store` or `open_export`.
+        genesis: the auditor's own copy; its hash is the chain's id.
+        progress: called after each block.
+
+    Raises:
+        NotAuditable: the genesis itself fails.
+        StoreError: there is no room for the replay.
+    """
+    started = perf_counter()
+    faults: list[Fault] = []
+    with tempfile.TemporaryDirectory(prefix="ledger-audit-") as directory:
+        path = Path(directory) / "replay.db"
+        store = Store.open(str(path), create=True)
+        try:
+            replica = _found(store, genesis)
+            good = _replay(source, replica, faults, progress)
+            head = replica.head
+            transactions = store.counts()[1]
+            if source.tables is not None:
+                last = head.height if good else -1
+                whole = good and head.height + 1 == source.blocks
+                _compare(source.tables, path, faults, last, whole=whole)
+        finally:
+            store.close()
+    faults.sort(key=lambda fault: (fault.height is None, fault.height or 0))
+    return AuditReport(
+        verified=not faults,
+        chain=genesis.chain_id().hex(),
+        blocks=head.height + 1 if good else 0,
+        transactions=transactions,
+        height=head.height if good else -1,
+        state_root=head.state_root.hex() if good else "",
+        faults=tuple(faults),
+        seconds=perf_counter() - started,
+    )
+
+
+def _found(store: Store, genesis: Genesis) -> Replica:
+    try:
+        return Replica.found(store, genesis, Machine())
+    except (GenesisFailed, Malformed) as error:
+        raise NotAuditable(f"no chain can start from this genesis: {error}") from None
+
+
+def _replay(
+    source: Source,
+    replica: Replica,
+    faults: list[Fault],
+    progress: Progress | None,
+) -> bool:
+    """Extend the replica by the source's blocks; returns whether the genesis block is good."""
+    height = 0
+    good = False
+    theirs = source.chain()
+    if theirs not in (None, replica.head.chain):
+        expected, other = replica.head.chain.hex(), theirs.hex()
+        faults.append(
+            Fault("the chain starts from another genesis", 0, expected=expected, found=other)
+        )
+        return False
+    try:
+        for found in source:
+            height = found.height
+            if height == 0:
+                wrong = check_genesis_block(replica, found)
+                stop = bool(wrong)
+                good = not stop
+            else:
+                wrong, stop = check_block(replica, found)
+            faults += wrong
+            if stop or len(faults) >= MAX_FAULTS:
+                return good
+            height += 1
+            if progress is not None:
+                progress(height, source.blocks)
+    except (StoreError, Malformed) as error:
+        faults.append(Fault("the source cannot be read", height, found=str(error)))
+        return good
+    if height != source.blocks:
+        what = "the block is missing, or another stands out of place"
+        faults.append(Fault(what, height, found=f"{source.blocks} blocks in all"))
+    return good
+
+
+def _compare(tables: Tables, path: Path, faults: list[Fault], last: int, *, whole: bool) -> None:
+    replayed = Database(str(path), create=False, read_only=True)
+    try:
+        for fault in compare(Tables(replayed), tables, last, whole=whole):
+            faults.append(fault)
+            if len(faults) >= MAX_FAULTS:
+                return
+        for message in tables.integrity():
+            faults.append(Fault("the database file is damaged", found=message))
+    except StoreError as error:
+        faults.append(Fault("the database cannot be read", found=str(error)))
+    finally:
+        replayed.close()
+
+
+def verify_receipt_file(genesis: Genesis, path: Path) -> Verified:
+    """Check one receipt file with nothing but the genesis.
+
+    Raises:
+        InvalidReceipt: it proves nothing, or is no receipt.
+        NotAuditable: the genesis itself fails.
+        OSError: the file cannot be read.
+    """
+    receipt = load_receipt(path.read_bytes())
+    try:
+        state = Machine().genesis(genesis).writes
+        validators = validators_at(state.get, 1)
+    except (GenesisFailed, Malformed) as error:
+        raise NotAuditable(f"no chain can start from this genesis: {error}") from None
+    return verify_receipt(receipt, genesis.chain_id(), validators)
+
+
+__all__ = [
+    "InvalidReceipt",
+    "NotAuditable",
+    "Verified",
+    "verify_chain",
+    "verify_receipt_file",
+]
