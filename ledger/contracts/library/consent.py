@@ -104,13 +104,11 @@ def withdraw(id: str, form: bytes = b"") -> None:
     consent["withdrawn_by"] = call("registry", "given_by", subject=consent["subject"], form=form)
     consent["withdrawn"] = {"height": height(), "time": now(), "form": form}
     consent["status"] = "withdrawn"
-    remaining = []
-    for entry in in_force[consent["subject"]]:
+    entries = in_force.get(consent["subject"], [])
+    for entry in entries:
         if entry["consent"] == id:
             consent["rules"] = entry["rules"]
-        else:
-            remaining.append(entry)
-    in_force[consent["subject"]] = remaining
+    in_force[consent["subject"]] = [entry for entry in entries if entry["consent"] != id]
     consents[id] = consent
     emit("withdrawn", consent=id, subject=consent["subject"])
 
@@ -121,6 +119,8 @@ def declare(id: str, subject: str, rules: list, source: bytes, form: bytes) -> N
     require(id not in consents, "consent_exists", "the id is taken")
     given_by = call("registry", "given_by", subject=subject, form=form)
     entries = in_force.get(subject, [])
+    if len(entries) == MAX_CONSENTS:
+        entries = without_ended(entries)
     require(len(entries) < MAX_CONSENTS, "too_many_consents", "withdraw one first")
     count = sum([len(entry["rules"]) for entry in entries]) + len(rules)
     require(count <= MAX_RULES_IN_FORCE, "too_many_rules", "withdraw a consent first")
@@ -131,6 +131,19 @@ def declare(id: str, subject: str, rules: list, source: bytes, form: bytes) -> N
         "height": height(), "time": now(),
     }
     emit("declared", consent=id, subject=subject)
+
+
+def without_ended(entries: list) -> list:
+    """The entries that can still count. The rules of the others go to where their consent is."""
+    kept = []
+    for entry in entries:
+        if all(["end" in rule and rule["end"] <= now() for rule in entry["rules"]]):
+            consent = consents[entry["consent"]]
+            consent["rules"] = entry["rules"]
+            consents[entry["consent"]] = consent
+        else:
+            kept.append(entry)
+    return kept
 
 
 # --- From a scope to a rule --------------------------------------------------------------------
@@ -284,15 +297,17 @@ def get(id: str) -> dict | None:
     if id not in consents:
         return None
     consent = consents[id]
-    if consent["status"] == "active":
-        for entry in in_force[consent["subject"]]:
-            if entry["consent"] == id:
-                consent["rules"] = entry["rules"]
+    for entry in in_force.get(consent["subject"], []):
+        if entry["consent"] == id:
+            consent["rules"] = entry["rules"]
     consent["id"] = id
     return consent
 
 
 @query
 def active(subject: str) -> list:
-    """The consents of a subject that were given and not withdrawn, each with its rules."""
+    """The consents of a subject that were given and not withdrawn, each with its rules.
+
+    Those that have run out leave this list when it is full and a new one needs their place.
+    """
     return in_force.get(subject, [])

@@ -193,6 +193,19 @@ def test_a_subject_has_at_most_64_consents(world: World) -> None:
     declare(world, identity="more", **SCOPE)
 
 
+def test_consents_that_ran_out_make_room_and_keep_their_rules(world: World) -> None:
+    for number in range(64):
+        ending = {"end": START + DAY} if number % 2 else {}
+        declare(world, identity=f"c{number}", **SCOPE, **ending)
+    ended = world.asks("consent", "get", id="c1")
+    world.later(DAY)
+    declare(world, identity="more", **SCOPE)
+    assert len(world.asks("consent", "active", subject=PATIENT)) == 33
+    assert world.asks("consent", "get", id="c1") == ended
+    world.does(PATIENT, "consent", "withdraw", id="c1")
+    assert world.asks("consent", "get", id="c1")["rules"] == ended["rules"]
+
+
 def test_a_consent_to_one_record_covers_that_record(world: World) -> None:
     record, other = world.anchored(size=1), world.anchored(size=2)
     declare(world, purposes=["TREAT"], records=[name_of(record).hex()])
