@@ -60,7 +60,8 @@ def decode(data: bytes, kind: type[T], *, limit: int) -> T:
         if _encoder.encode(value) != data:
             raise Malformed("not in canonical form")
     except (msgspec.DecodeError, RecursionError, OverflowError, UnicodeError) as error:
-        raise Malformed(f"not a {getattr(kind, '__name__', kind)}: {error}") from None
+        name = getattr(kind, "__name__", "known kind of record")
+        raise Malformed(f"not a {name}: {error}") from None
     return value  # type: ignore[no-any-return]
 
 

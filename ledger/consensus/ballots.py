@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Container, Mapping
 
 from ledger.chain.block import Certificate, CommitSignature
-from ledger.consensus.errors import PeerFault
+from ledger.consensus.errors import PeerFault, Rule
 from ledger.consensus.messages import (
     Commit,
     Endorsement,
@@ -68,7 +68,7 @@ class Ballots:
         """
         held = self.held(vote)
         if held is not None and held.view == vote.view:
-            raise _contradiction("equivocation", "two votes of one kind in one view", held, vote)
+            raise _contradiction(Rule.EQUIVOCATION, "two votes of one kind in one view", held, vote)
         match vote:
             case PrePrepare():
                 self.pre_prepares[vote.node] = without_block(vote)
@@ -152,10 +152,10 @@ def _refuse_amnesia(commit: Commit | None, change: ViewChange | None) -> None:
         return
     if change.prepared is None or change.prepared.view < commit.view:
         raise _contradiction(
-            "amnesia", "a view change that hides what it committed", commit, change
+            Rule.AMNESIA, "a view change that hides what it committed", commit, change
         )
 
 
-def _contradiction(rule: str, detail: str, first: Statement, second: Statement) -> PeerFault:
+def _contradiction(rule: Rule, detail: str, first: Statement, second: Statement) -> PeerFault:
     evidence = (encode_message(without_block(first)), encode_message(without_block(second)))
     return PeerFault(first.node, rule, detail, evidence)

@@ -8,7 +8,7 @@ from ledger.chain import merkle
 from ledger.chain.block import Block
 from ledger.chain.codec import encode
 from ledger.chain.rules import InvalidHeader, check_successor, proposer_of
-from ledger.consensus.errors import PeerFault
+from ledger.consensus.errors import PeerFault, Rule
 from ledger.consensus.inputs import HeightContext
 from ledger.consensus.messages import (
     NewView,
@@ -51,9 +51,9 @@ class Committee:
         """Raises `PeerFault` unless ``message.node`` signed it."""
         key = self._keys.get(message.node)
         if key is None:
-            raise PeerFault(message.node, "stranger", "it has no vote at this height")
+            raise PeerFault(message.node, Rule.STRANGER, "it has no vote at this height")
         if not suites.verify(key, statement(self.chain, message), message.signature):
-            raise PeerFault(message.node, "bad-signature", "its signature does not fit")
+            raise PeerFault(message.node, Rule.BAD_SIGNATURE, "its signature does not fit")
 
     def certificate_fault(self, certificate: PreparedCertificate) -> str | None:
         """What is wrong with a prepared certificate, or None. A good one is verified once."""
@@ -80,7 +80,7 @@ class Committee:
         fault = self.certificate_fault(prepared)
         if fault is not None:
             evidence = (encode_message(without_block(message)),)
-            raise PeerFault(message.node, "unproven-prepared", fault, evidence)
+            raise PeerFault(message.node, Rule.UNPROVEN_PREPARED, fault, evidence)
 
     def check_justification(self, message: NewView, held: Mapping[str, ViewChange]) -> None:
         """Check that a NEW-VIEW proposes what its quorum of VIEW-CHANGEs obliges it to.
@@ -93,25 +93,29 @@ class Committee:
         """
         proposer = message.node
         if len(message.view_changes) < self.quorum:
-            raise PeerFault(proposer, "unjustified", "too few view changes for a new view")
+            raise PeerFault(proposer, Rule.UNJUSTIFIED, "too few view changes for a new view")
         for change in message.view_changes:
             if held.get(change.node) != change:
                 try:
                     self.authenticate(change)
                 except PeerFault as fault:
-                    raise PeerFault(proposer, "unjustified", str(fault)) from None
+                    raise PeerFault(proposer, Rule.UNJUSTIFIED, str(fault)) from None
         highest = highest_prepared(message.view_changes)
         if highest is None:
             if self.is_fresh(message.pre_prepare):
                 return
-            raise PeerFault(proposer, "unjustified", "it proposes an old block nobody prepared")
+            raise PeerFault(proposer, Rule.UNJUSTIFIED, "it proposes an old block nobody prepared")
         for change in message.view_changes:
             if change.prepared is not None and change.prepared.view == highest.view:
                 bad = self.certificate_fault(change.prepared)
                 if bad is not None:
-                    raise PeerFault(proposer, "unjustified", f"{change.node}'s certificate: {bad}")
+                    raise PeerFault(
+                        proposer, Rule.UNJUSTIFIED, f"{change.node}'s certificate: {bad}"
+                    )
         if message.pre_prepare.digest != highest.digest:
-            raise PeerFault(proposer, "unjustified", "it passes over the block that was prepared")
+            raise PeerFault(
+                proposer, Rule.UNJUSTIFIED, "it passes over the block that was prepared"
+            )
 
     def is_fresh(self, proposal: PrePrepare) -> bool:
         """Whether the block was made for the view in which it is proposed."""
@@ -127,7 +131,7 @@ class Committee:
         """
         block = proposal.block
         if block is None or block.header.hash() != proposal.digest:
-            raise PeerFault(proposal.node, "wrong-block", "the block is not the one it signed")
+            raise PeerFault(proposal.node, Rule.WRONG_BLOCK, "the block is not the one it signed")
         header = block.header
         try:
             check_successor(self.parent, header, self.validators, self.parameters)
@@ -136,7 +140,9 @@ class Committee:
         if header.view > proposal.view:
             raise self.invalid_proposal(proposal, "the block is from a view yet to come")
         if not body_fits(block):
-            raise PeerFault(proposal.node, "wrong-block", "the transactions are not the header's")
+            raise PeerFault(
+                proposal.node, Rule.WRONG_BLOCK, "the transactions are not the header's"
+            )
         return block
 
     def invalid_proposal(self, proposal: PrePrepare, detail: str) -> PeerFault:
@@ -144,7 +150,7 @@ class Committee:
         evidence = [encode_message(without_block(proposal))]
         if proposal.block is not None:
             evidence.append(encode(proposal.block.header))
-        return PeerFault(proposal.node, "invalid-proposal", detail, tuple(evidence))
+        return PeerFault(proposal.node, Rule.INVALID_PROPOSAL, detail, tuple(evidence))
 
 
 def body_fits(block: Block) -> bool:

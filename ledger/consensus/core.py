@@ -11,7 +11,7 @@ from ledger.consensus import timeouts
 from ledger.consensus.agreement import Agreement
 from ledger.consensus.committee import Committee
 from ledger.consensus.effects import Behind, Effect, Lagging
-from ledger.consensus.errors import PeerFault, ProtocolBug
+from ledger.consensus.errors import PeerFault, ProtocolBug, Rule
 from ledger.consensus.horizon import Horizon
 from ledger.consensus.inputs import (
     Begin,
@@ -120,13 +120,13 @@ class Core:
                 self._outbox.put(Lagging(peer, message.height))
             return
         if message.node != peer:
-            raise PeerFault(peer, "impersonation", f"it passes on a message of {message.node}")
+            raise PeerFault(peer, Rule.IMPERSONATION, f"it passes on a message of {message.node}")
         if peer == self.node:
-            raise PeerFault(peer, "impersonation", "another process uses this node's identity")
+            raise PeerFault(peer, Rule.IMPERSONATION, "another process uses this node's identity")
         member = committee.key(peer) is not None
         if message.height == committee.height:
             if not member:
-                raise PeerFault(peer, "stranger", "it has no vote at this height")
+                raise PeerFault(peer, Rule.STRANGER, "it has no vote at this height")
             agreement.receive(message)
         elif member:
             self._horizon.see_ahead(peer, message, committee.height)

@@ -10,7 +10,7 @@ from ledger.chain.block import Block
 from ledger.consensus.ballots import Ballots
 from ledger.consensus.candidates import Candidates
 from ledger.consensus.committee import Committee, body_fits
-from ledger.consensus.errors import PeerFault
+from ledger.consensus.errors import PeerFault, Rule
 from ledger.consensus.messages import (
     Commit,
     NewView,
@@ -58,7 +58,7 @@ class Intake:
         if digest in self._candidates:
             return news
         if change.block.header.hash() != digest or not body_fits(change.block):
-            raise PeerFault(change.node, "wrong-block", "the block is not the one prepared")
+            raise PeerFault(change.node, Rule.WRONG_BLOCK, "the block is not the one prepared")
         self._candidates.keep(digest, change.block)
         return True
 
@@ -67,7 +67,7 @@ class Intake:
         proposer = self._committee.proposer(proposal.view)
         if proposal.node != proposer:
             detail = f"it is not the proposer of view {proposal.view}, {proposer} is"
-            raise PeerFault(proposal.node, "not-proposer", detail)
+            raise PeerFault(proposal.node, Rule.NOT_PROPOSER, detail)
         if self._ballots.held(proposal) == without_block(proposal):
             return
         self._committee.authenticate(proposal)
@@ -80,5 +80,5 @@ class Intake:
             self._committee.check_justification(message, self._ballots.view_changes)
             return self._committee.check_proposed_block(message.pre_prepare)
         if message.view > 0:
-            raise PeerFault(message.node, "unjustified", "a new view without view changes")
+            raise PeerFault(message.node, Rule.UNJUSTIFIED, "a new view without view changes")
         return self._committee.check_proposed_block(message)

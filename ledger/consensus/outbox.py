@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.consensus.effects import Accuse, CancelTimer, Effect, Persist, SetTimer
-from ledger.consensus.errors import PeerFault
+from ledger.consensus.errors import PeerFault, Rule
 from ledger.consensus.inputs import Timer
 from ledger.consensus.promises import Promises
 
@@ -14,7 +14,7 @@ class Outbox:
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self._height = 0
-        self._accused: set[tuple[str, str]] = set()
+        self._accused: set[tuple[str, Rule]] = set()
 
     def begin(self, height: int) -> None:
         """From here on, timers and accusations are those of a new height."""
