@@ -21,7 +21,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.chain.block import Block
-from ledger.chain.rules import InvalidHeader, check_successor
 from ledger.consensus import promises as kinds
 from ledger.consensus import timeouts
 from ledger.consensus.ballots import Ballots
@@ -97,8 +96,7 @@ class Agreement:
 
     def start(self) -> None:
         """Stand where the stored votes say that this node stood; without any, at the start."""
-        for vote in self._promises.restored():
-            self._ballots.add(vote)
+        self._recount()
         lock = self._promises.lock
         if lock is not None:
             self._lock(lock.certificate.digest, lock.block)
@@ -107,7 +105,7 @@ class Agreement:
             self._await_proposal()
             return
         self._view = view
-        if lock is not None and self._promises.made(kinds.COMMIT, view):
+        if lock is not None and lock.certificate.view == view:
             self._proposal = _Proposal(lock.certificate.digest, lock.block, None)
             self._move(Event.RESUMED)
             self._start_view_timer()
@@ -117,6 +115,13 @@ class Agreement:
             self._await_proposal()
         self.send_again()
         self._advance()
+
+    def _recount(self) -> None:
+        for vote in self._promises.restored():
+            try:
+                self._ballots.add(vote)
+            except PeerFault as fault:
+                raise ProtocolBug(f"the stored votes contradict each other: {fault}") from None
 
     def _await_proposal(self) -> None:
         """In phase WAITING: propose, or start the clock for whoever should."""
@@ -188,14 +193,8 @@ class Agreement:
         """
         if view != self._view or self._phase is not Phase.BUILDING:
             return
-        header, committee = block.header, self.committee
-        try:
-            check_successor(committee.parent, header, committee.validators, committee.parameters)
-        except InvalidHeader as error:
-            raise ProtocolBug(f"this node built a block that nobody may accept: {error}") from None
-        if header.view != view:
-            raise ProtocolBug(f"the block built for view {view} names view {header.view}")
-        digest = header.hash()
+        self.committee.check_own_block(block, view)
+        digest = block.header.hash()
         self._candidates.judge(digest, None)
         message = self._propose(block)
         self._proposal = _Proposal(digest, block, message)

@@ -8,7 +8,7 @@ from ledger.chain import merkle
 from ledger.chain.block import Block
 from ledger.chain.codec import encode
 from ledger.chain.rules import InvalidHeader, check_successor, proposer_of
-from ledger.consensus.errors import PeerFault, Rule
+from ledger.consensus.errors import PeerFault, ProtocolBug, Rule
 from ledger.consensus.inputs import HeightContext
 from ledger.consensus.messages import (
     NewView,
@@ -144,6 +144,16 @@ class Committee:
                 proposal.node, Rule.WRONG_BLOCK, "the transactions are not the header's"
             )
         return block
+
+    def check_own_block(self, block: Block, view: int) -> None:
+        """Raises `ProtocolBug` if this node built for ``view`` what nobody may accept."""
+        header = block.header
+        try:
+            check_successor(self.parent, header, self.validators, self.parameters)
+        except InvalidHeader as error:
+            raise ProtocolBug(f"this node built a block that nobody may accept: {error}") from None
+        if header.view != view:
+            raise ProtocolBug(f"the block built for view {view} names view {header.view}")
 
     def invalid_proposal(self, proposal: PrePrepare, detail: str) -> PeerFault:
         """The accusation for a signed proposal whose block breaks a rule: statement and header."""

@@ -14,7 +14,7 @@ import msgspec
 
 from ledger.chain import limits
 from ledger.chain.block import Block, commit_digest
-from ledger.chain.codec import Record, decode, encode
+from ledger.chain.codec import Malformed, Record, decode, encode
 from ledger.chain.vote import Vote
 from ledger.consensus.errors import ProtocolBug
 from ledger.consensus.messages import (
@@ -52,7 +52,11 @@ class Promises:
     def __init__(
         self, node: str, key: SigningKey, chain: bytes, height: int, votes: Iterable[Vote] = ()
     ) -> None:
-        """Start with the votes found in the store; raises `Malformed` if one cannot be read."""
+        """Start with the votes found in the store.
+
+        Raises:
+            Malformed: one cannot be read, or is not of this node and height.
+        """
         self._node = node
         self._key = key
         self._chain = chain
@@ -61,9 +65,14 @@ class Promises:
         self._unsaved: list[Vote] = []
         self.lock: Lock | None = None
         for vote in votes:
+            if vote.height != height:
+                raise Malformed(f"a stored vote for height {vote.height} at height {height}")
             self._votes[vote.phase, vote.view] = vote
             if vote.phase == PREPARED:
                 self._raise_lock(_read(vote, Lock))
+        for statement in self.restored():
+            if statement.node != node:
+                raise Malformed(f"a stored vote of {statement.node} at {node}")
 
     @property
     def newest_view(self) -> int | None:

@@ -95,6 +95,31 @@ def test_a_stored_vote_that_cannot_be_read_stops_the_node() -> None:
         Puppets().begin([Vote(1, 0, "prepare", bytes(32), b"\xc1")])
 
 
+def test_votes_of_another_node_or_height_are_not_taken_for_own_ones() -> None:
+    others = Puppets("n3")
+    block = others.block()
+    others.begin()
+    others.give(others.propose(block))
+    votes = votes_of(others.checked(block))
+    with pytest.raises(Malformed):
+        Puppets("n0").begin(votes)
+    with pytest.raises(Malformed):
+        Puppets("n3").begin(votes, height=2)
+
+
+def test_stored_votes_that_contradict_each_other_stop_the_node() -> None:
+    puppets = Puppets()
+    block = puppets.block()
+    puppets.begin()
+    puppets.give(puppets.propose(block), puppets.prepare("n1", block), puppets.prepare("n2", block))
+    votes = votes_of(puppets.checked(block))
+    other = Puppets()
+    other.begin()
+    votes += votes_of(other.fire(Timer.VIEW))
+    with pytest.raises(ProtocolBug, match="contradict"):
+        Puppets().begin(votes)
+
+
 def promises(votes: tuple[Vote, ...] = ()) -> Promises:
     return Promises("n0", signing_key("n0"), CHAIN, 1, votes)
 
