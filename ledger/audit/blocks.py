@@ -70,7 +70,7 @@ def check_block(replica: Replica, row: FoundBlock) -> tuple[list[Fault], bool]:
     try:
         header = _header(row)
         certificate = _decoded(row, "certificate", Certificate, limits.MAX_FRAME_BYTES)
-        _check_certificate(row, header, certificate, replica.validators)
+        _check_certificate(row, header, certificate, replica.head.chain, replica.validators)
         body = _decoded(row, "body", tuple[bytes, ...], limits.MAX_BLOCK_BYTES)
         executed = _execute(replica, row, Block(header, body))
     except _Bad as bad:
@@ -119,12 +119,17 @@ def _header(row: FoundBlock) -> Header:
 
 
 def _check_certificate(
-    row: FoundBlock, header: Header, certificate: Certificate, validators: ValidatorSet
+    row: FoundBlock,
+    header: Header,
+    certificate: Certificate,
+    chain: bytes,
+    validators: ValidatorSet,
 ) -> None:
     try:
         verify_certificate(header, certificate, validators)
     except InvalidCertificate as error:
-        if _quorum_signed(certificate, header.chain, validators):
+        another = certificate.block != header.hash()
+        if another and _quorum_signed(certificate, chain, validators):
             raise _fault(
                 row,
                 "header",

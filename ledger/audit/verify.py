@@ -120,7 +120,8 @@ def _replay(
         return good
     if height != source.blocks:
         what = "the block is missing, or another stands out of place"
-        faults.append(Fault(what, height, found=f"{source.blocks} blocks in all"))
+        table = "" if source.tables is None else "blocks"
+        faults.append(Fault(what, height, table=table, found=f"{source.blocks} blocks in all"))
     return good
 
 
