@@ -1,0 +1,56 @@
+"""One consortium in which nothing fails, shared by all modules that only ask and act."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from consortium import Consortium, config
+
+from ledger.node.desk import SUBJECTS_FILE
+
+#: A laboratory result of the patient who stands for Patient/f001, as the East Hospital has it.
+OBSERVATION = {
+    "resourceType": "Observation",
+    "id": "f001",
+    "status": "final",
+    "category": [
+        {
+            "coding": [
+                {
+                    "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+                    "code": "laboratory",
+                }
+            ]
+        }
+    ],
+    "code": {"coding": [{"system": "http://loinc.org", "code": "15074-8"}]},
+    "subject": {"reference": "Patient/f001"},
+    "effectiveDateTime": "2013-04-02T09:30:10+01:00",
+    "valueQuantity": {"value": 6.3, "unit": "mmol/l"},
+}
+RECORDS = ("glucose", "potassium", "sodium", "calcium", "chloride")
+
+
+def fill_vault(consortium: Consortium, node: str) -> None:
+    """Put records of one patient into a hospital's directory before its node starts."""
+    vault = consortium.node_home(node) / "vault"
+    folder = vault / "records"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in RECORDS:
+        content = {**OBSERVATION, "id": name, "note": [{"text": name}]}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    patient = consortium.people["patient-pieter"]
+    (vault / SUBJECTS_FILE).write_text(json.dumps({"Patient/f001": patient.id}))
+
+
+@pytest.fixture(scope="session")
+def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
+    """Four validators and an observer, up and ready; East has records of a patient."""
+    directory: Path = tmp_path_factory.mktemp("consortium")
+    with Consortium(directory, config(observer=True)) as network:
+        fill_vault(network, "east-1")
+        network.start()
+        yield network
