@@ -33,6 +33,8 @@ MAX_VALIDATORS = 100
 MAX_MEMBERS = 10000
 MAX_OPEN_PROPOSALS = 32
 NOTICE = 2
+# A change decided for a distant height would stand in the way of every nearer one.
+LONGEST_NOTICE = 100000
 MAX_ID = 64
 MAX_NAME = 200
 MAX_CERTIFICATE = 8192
@@ -85,6 +87,7 @@ def propose(kind: str, payload: dict, activation: int) -> int:
     """
     require(kind in PROPOSALS, "unknown_proposal", "not a kind of proposal")
     require(activation >= height() + NOTICE, "too_late", "a change needs two blocks of notice")
+    require(activation <= height() + LONGEST_NOTICE, "too_far", "at most 100,000 blocks ahead")
     voters = voting_institutions()
     governor_of(voters, "")
     check_change(kind, payload, activation)

@@ -419,6 +419,16 @@ def test_only_an_auditor_of_the_commission_reviews_and_only_once(world: World) -
     assert world.refuses("auditor", "access", "review", **case) == "already_reviewed"
 
 
+def test_nobody_judges_an_own_case(world: World) -> None:
+    world.does(
+        "county-clerk", "registry", "affiliate", id="auditor", institution="county",
+        roles=["physician"],
+    )  # fmt: skip
+    identity = world.breaks_glass("auditor", world.anchored(), institution="county")["id"]
+    case = {"request": identity, "upheld": True, "note": NOTE}
+    assert world.refuses("auditor", "access", "review", **case) == "own_case"
+
+
 def test_a_pointer_of_the_real_type_is_what_the_contract_takes(world: World) -> None:
     record = world.anchored()
     assert set(record) == set(Pointer.__struct_fields__)

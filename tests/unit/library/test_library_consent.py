@@ -64,6 +64,10 @@ def test_a_permit_covers_what_it_names(
     ("start", "end", "permitted", "denied"),
     [
         (100, 200, "permit", "deny"),
+        (100, 201, "none", "deny"),
+        (201, 300, "none", "none"),
+        (50, 100, "none", "deny"),
+        (50, 99, "none", "none"),
         (50, 150, "none", "deny"),
         (150, 250, "none", "deny"),
         (50, 250, "none", "deny"),

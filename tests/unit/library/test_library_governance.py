@@ -74,6 +74,19 @@ def test_more_than_two_thirds_must_approve(world: World) -> None:
     assert world.does("board-chief", "governance", "vote", **vote) == "passed"
 
 
+def test_two_of_three_are_not_more_than_two_thirds(world: World) -> None:
+    second = {**NEW_NODE, "id": "city-2", "institution": "city"}
+    decided(world, "add_node", second)
+    nodes = ["city-1", "city-2", "county-1", "township-1"]
+    world.height = decided(world, "set_validators", {"nodes": nodes})
+    number = proposed(world, "set_parameters", {"values": {"clock_ahead": 500}})
+    vote = {"proposal": number, "approve": True}
+    assert world.does("chief", "governance", "vote", **vote) == "open"
+    assert world.does("county-chief", "governance", "vote", **vote) == "open"
+    assert world.refuses("board-chief", "governance", "vote", **vote) == "not_a_governor"
+    assert world.does("township-chief", "governance", "vote", **vote) == "passed"
+
+
 def test_a_proposal_that_cannot_pass_any_more_is_rejected(world: World) -> None:
     number = proposed(world, "set_parameters", {"values": {"view_timeout": 3000}})
     vote = {"proposal": number, "approve": False}
@@ -172,11 +185,14 @@ def test_a_change_that_is_not_possible_is_not_proposed(
     assert refused(world, kind, payload) == code
 
 
-def test_a_change_needs_two_blocks_of_notice(world: World) -> None:
+def test_a_change_needs_notice_and_not_too_much(world: World) -> None:
     change = {"kind": "set_parameters", "payload": {"values": {}}}
     assert (
         world.refuses("chief", "governance", "propose", **change, activation=world.height + 2)
         == "too_late"
+    )
+    assert (
+        world.refuses("chief", "governance", "propose", **change, activation=1 << 40) == "too_far"
     )
     number = proposed(world, "set_parameters", {"values": {"clock_ahead": 500}}, notice=2)
     world.height += 5

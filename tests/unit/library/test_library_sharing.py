@@ -161,6 +161,10 @@ def test_recognition_is_for_physicians(world: World) -> None:
 def test_only_the_patient_checks_in(world: World) -> None:
     arguments = {"institution": "county", "subject": PATIENT}
     assert world.refuses("gao", "recognition", "check_in", **arguments) == "not_the_person"
+    assert (
+        world.refuses("clerk,nurse", "recognition", "check_in", **arguments, form=FORM)
+        == "not_affiliated"
+    )
     world.does("county-clerk,gao", "recognition", "check_in", **arguments, form=FORM)
 
 
@@ -185,5 +189,10 @@ def test_a_refusal_needs_a_code_and_the_requester(world: World) -> None:
     )
     assert world.refuses("he", "recognition", "recognise", request=request) == "not_affiliated"
     assert world.refuses("gao", "recognition", "recognise", request="x") == "unknown_request"
+    world.does(
+        "county-clerk", "registry", "affiliate", id="wang", institution="county",
+        roles=["physician"],
+    )  # fmt: skip
+    assert world.refuses("wang", "recognition", "recognise", request=request) == "not_the_requester"
     denied = world.requests("gao", world.anchored(kind="imaging", confidentiality="R"))["id"]
     assert world.refuses("gao", "recognition", "recognise", request=denied) == "not_permitted"
