@@ -21,7 +21,7 @@ from ledger.api.service import NodeService
 
 
 def create_app(service: NodeService, *, token: str | None = None) -> FastAPI:
-    """The ASGI application that serves ``service``.
+    """The ASGI application that serves ``service``; one per service, for its metrics have names.
 
     Args:
         service: the node.

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ledger.cli.output import AsJson
-
-
-class Language(StrEnum):
-    """Languages of the narration."""
-
-    EN = "en"
-    ZH = "zh"
 
 
 def demo(
@@ -30,12 +22,10 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="End after the last scene and stop all processes.")
     ] = False,
-    lang: Annotated[Language, typer.Option(help="Language of the narration.")] = Language.EN,
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="Language of the narration.")] = "en",
     as_json: AsJson = False,
 ) -> None:
     """Start a consortium on this machine and watch records travel under consents."""
     from ledger.demo import run
 
-    raise typer.Exit(
-        run.main(config=config, home=home, once=once, language=lang.value, as_json=as_json)
-    )
+    raise typer.Exit(run.main(config=config, home=home, once=once, language=lang, as_json=as_json))
