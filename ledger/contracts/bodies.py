@@ -60,7 +60,8 @@ class _BodyChecker:
         self.facts = facts
         self.findings = findings
         self.locals = local_names(function.node)
-        self.hidden: list[set[str]] = []  # targets of the comprehensions around
+        #: Of the comprehensions around: the names that are theirs, and those bound so far.
+        self.hidden: list[tuple[set[str], set[str]]] = []
         self.loops = 0
         self.writes: list[ast.AST] = []
         self.calls: list[tuple[str, ast.AST]] = []
@@ -187,7 +188,7 @@ class _BodyChecker:
             self.findings.add(node, "E007", "a literal that is no value of the language")
 
     def is_local(self, name: str) -> bool:
-        return name in self.locals or any(name in names for names in self.hidden)
+        return name in self.locals or any(name in own for own, _ in self.hidden)
 
     def state_of(self, node: ast.expr) -> str | None:
         """Map or Value, where the expression is the name of a state object."""
@@ -199,6 +200,11 @@ class _BodyChecker:
     def _name(self, node: ast.Name) -> None:
         name = node.id
         facts = self.facts
+        for own, bound in reversed(self.hidden):
+            if name in own:
+                if name not in bound:
+                    self.findings.add(node, "E034", f"{name} is bound later in the comprehension")
+                return
         if self.is_local(name) or name in facts.constants:
             return
         if name in facts.states or name in facts.functions or name in facts.imports:
@@ -303,29 +309,19 @@ class _BodyChecker:
     ) -> None:
         if len(generators) > _MAX_GENERATORS:
             self.findings.add(node, "E031", f"more than {_MAX_GENERATORS} for in a comprehension")
-        own: set[str] = set()
-        for generator in generators:
-            own.update(names_in_target(generator.target))
+        own = {name for generator in generators for name in names_in_target(generator.target)}
         bound: set[str] = set()
+        self.expression(generators[0].iter)
+        self.hidden.append((own, bound))
         for place, generator in enumerate(generators):
             if generator.is_async:
                 self.findings.add(node, "E031", "async is not in the language")
             if place > 0:
-                # Python would find these unbound: they belong to the comprehension already.
-                self._not_yet_bound(generator.iter, own - bound)
-                self.hidden.append(own)
                 self.expression(generator.iter)
-                self.hidden.pop()
-            else:
-                self.expression(generator.iter)
-            bound.update(names_in_target(generator.target))
-            self.hidden.append(own)
             self._comprehension_target(generator.target)
+            bound.update(names_in_target(generator.target))
             for condition in generator.ifs:
-                self._not_yet_bound(condition, own - bound)
                 self.expression(condition)
-            self.hidden.pop()
-        self.hidden.append(own)
         for element in elements:
             self.expression(element)
         self.hidden.pop()
@@ -338,11 +334,6 @@ class _BodyChecker:
                 self._comprehension_target(item)
         else:
             self.findings.add(target, "E041", "a comprehension binds names")
-
-    def _not_yet_bound(self, node: ast.expr, names: set[str]) -> None:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and part.id in names:
-                self.findings.add(part, "E034", f"{part.id} is bound later in the comprehension")
 
     def _formatted(self, node: ast.JoinedStr) -> None:
         for part in node.values:

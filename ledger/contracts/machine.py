@@ -20,7 +20,7 @@ from ledger.chain.result import CallResult, Result
 from ledger.chain.transaction import Call, Transaction
 from ledger.contracts.compiler import InvalidContract, Program, compile_contract
 from ledger.contracts.host import MAX_NESTING, CallContext, Overlay, Run
-from ledger.contracts.meter import Failure
+from ledger.contracts.meter import Failure, OutOfGas
 from ledger.contracts.values import admit, pack, unpack
 from ledger.crypto import hashing
 
@@ -292,7 +292,11 @@ class Machine:
                 continue
             self._found(overlay, context, contract.name, program, arguments)
         for contract in genesis.contracts:
-            if self._find(overlay, contract.name, 0) is None:
+            try:
+                known = self._find(overlay, contract.name, 0)
+            except Malformed as error:
+                raise GenesisFailed(f"{contract.name}: {error}") from None
+            if known is None:
                 raise GenesisFailed(f"governance did not record the contract {contract.name}")
         return Execution([], overlay.writes())
 
@@ -337,7 +341,8 @@ def _explain(failure: Failure) -> str:
 
 
 def _failed(failure: Failure, gas: int, left: int) -> CallResult:
-    return CallResult(False, _explain(failure), None, gas - max(left, 0), ())
+    spent = gas if isinstance(failure, OutOfGas) else gas - left
+    return CallResult(False, _explain(failure), None, spent, ())
 
 
 def _undone(results: list[CallResult], failed: int, count: int) -> list[CallResult]:

@@ -107,12 +107,12 @@ def _replace(meter: Meter, value: str, old: Any, new: Any) -> str:
 
 
 def _lower(meter: Meter, value: str) -> str:
-    meter.charge(len(value) // COPY_UNIT)
+    meter.charge(len(value) // COPY_UNIT if value.isascii() else len(value))
     return value.lower() if value.isascii() else value.translate(_LOWER)
 
 
 def _upper(meter: Meter, value: str) -> str:
-    meter.charge(len(value) // COPY_UNIT)
+    meter.charge(len(value) // COPY_UNIT if value.isascii() else len(value))
     return value.upper() if value.isascii() else value.translate(_UPPER)
 
 
@@ -150,7 +150,7 @@ def _insert(meter: Meter, value: list[Any], place: Any, item: Any) -> None:
 
 
 def _index(meter: Meter, value: list[Any], wanted: Any) -> int:
-    meter.charge(len(value))
+    meter.charge(4 * len(value))
     for place, item in enumerate(value):
         if equal(meter, item, wanted):
             return place

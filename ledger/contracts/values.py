@@ -89,7 +89,7 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = MAX_DEPTH) -> bool:
         return False
     if depth <= 0:
         raise Failure("too_deep", f"comparing values nested deeper than {MAX_DEPTH}")
-    meter.charge(1 + len(left))
+    meter.charge(4 + 2 * len(left))
     if kind is dict:
         for key, item in left.items():
             if key not in right or not equal(meter, item, right[key], depth - 1):
@@ -102,7 +102,7 @@ def contains(meter: Meter, items: list[Any] | tuple[Any, ...], wanted: Any) -> b
     """``wanted in items`` for a list or tuple, paid for by its length."""
     kind = type(wanted)
     if kind is list or kind is dict or kind is tuple:
-        meter.charge(len(items))
+        meter.charge(4 * len(items))
         return any(equal(meter, item, wanted) for item in items)
     size = len(items)
     if kind is str or kind is bytes:
@@ -113,9 +113,10 @@ def contains(meter: Meter, items: list[Any] | tuple[Any, ...], wanted: Any) -> b
 
 
 def _weigh(value: Any, left: int, depth: int) -> int:
-    """How much of a budget of ``left`` encoded bytes remains after ``value``; negative: too much.
+    """How much of a budget of ``left`` bytes remains after ``value``; negative: too much.
 
-    Never less than the true encoding takes, except for str that are not ASCII.
+    A str or bytes counts 5 and its length, an int 9, None and a bool 1, a list or dict 5 and its
+    elements. That is never less than the encoding takes, except for str that are not ASCII.
     """
     kind = type(value)
     if kind is str or kind is bytes:
@@ -150,7 +151,7 @@ def _weigh(value: Any, left: int, depth: int) -> int:
 
 
 def pack(meter: Meter, value: Any, limit: int) -> bytes:
-    """The canonical encoding of a value, one gas for each byte.
+    """The canonical encoding of a value, one gas for each byte that `_weigh` counts.
 
     A small value can stand for a huge encoding, because lists can be shared: so it is measured,
     within what the gas allows, before it is encoded.
@@ -159,13 +160,14 @@ def pack(meter: Meter, value: Any, limit: int) -> bytes:
         Failure: ``too_large`` beyond ``limit`` bytes, ``too_deep``, ``type_error`` for a tuple.
     """
     budget = limit if limit < meter.gas else meter.gas
-    if _weigh(value, budget, MAX_DEPTH) < 0:
+    left = _weigh(value, budget, MAX_DEPTH)
+    if left < 0:
         if budget < limit:
             raise OutOfGas
         meter.charge(limit)
         raise too_large("an encoded value", limit)
+    meter.gas -= budget - left
     raw = encode(value)
-    meter.charge(len(raw))
     if len(raw) > limit:
         raise too_large("an encoded value", limit)
     return raw
