@@ -77,6 +77,7 @@ class RecordDesk:
                     await anchor(
                         self._vault, self._home.institution, subjects, now_ms(), self._perform
                     )
+                    self._metrics.anchoring.set(now_ms() / 1000)
             except (AnchoringFailed, TimeoutError, PermissionError, OSError) as error:
                 _log.warning("anchoring_interrupted", error=str(error))
                 pause = RETRY_SECONDS

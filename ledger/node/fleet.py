@@ -78,9 +78,10 @@ class Fleet:
         """Let a frozen process go on (SIGCONT)."""
         self._processes[node].send_signal(signal.SIGCONT)
 
-    def stop(self) -> None:
-        """Ask every process to end, and end those that do not within ten seconds."""
-        alive = [process for process in self._processes.values() if process.poll() is None]
+    def stop(self, nodes: Iterable[str] | None = None) -> None:
+        """Ask the named processes, or all, to end; end those that do not within ten seconds."""
+        named = self._processes if nodes is None else nodes
+        alive = [self._processes[node] for node in named if node in self.running]
         for process in alive:
             process.send_signal(signal.SIGCONT)
             process.terminate()

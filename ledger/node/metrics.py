@@ -32,6 +32,9 @@ class Metrics:
         )
         self.view_changes = self._counter("view_changes", "Views left without a decision.")
         self.accusations = self._counter("accusations", "Faults of peers that were noticed.")
+        self.anchoring = self._gauge(
+            "anchoring_time_seconds", "When the source of records was last looked through."
+        )
         self.released = self._counter("records_released", "Records sealed for a requester.")
         self.withheld = self._counter("records_withheld", "Requests for records turned down.")
         self.altered = self._counter("records_altered", "Records found changed at the holder.")

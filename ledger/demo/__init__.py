@@ -1,0 +1,1 @@
+"""The main job on one machine: a consortium of real processes, with real FHIR resources."""

@@ -1,0 +1,221 @@
+"""``health-ledger demo``: start the consortium, play the story, let an outsider check it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from ledger.audit.report import AuditReport
+from ledger.audit.source import open_store
+from ledger.audit.verify import verify_chain
+from ledger.chain.codec import Malformed
+from ledger.chain.exchange import Mismatch
+from ledger.chain.genesis import read_genesis
+from ledger.chain.store import StoreError
+from ledger.client.http import NodeRefused, NodeUnreachable
+from ledger.demo.narration import Language, Narrator
+from ledger.demo.stage import Stage, Unexpected, set_up
+from ledger.demo.story import Story
+from ledger.node.config import NetworkConfig, load_config
+from ledger.node.fleet import Fleet, NodeFailed
+from ledger.node.founding import Founding, FoundingRefused, node_home
+from ledger.node.home import load_home
+from ledger.node.tomlfile import InvalidFile
+
+GOOD, NO, USAGE, COULD_NOT_RUN = 0, 1, 2, 3
+DEFAULT_CONFIG = "network-configs/yanan.toml"
+
+
+class _Stopped(BaseException):
+    """SIGTERM or SIGINT came: leave, stopping everything on the way out."""
+
+
+def main(
+    *,
+    config: Path | None,
+    home: Path | None,
+    once: bool,
+    language: Language,
+    as_json: bool,
+) -> int:
+    """Run the demo; the exit code.
+
+    Args:
+        config: network configuration; the Yan'an consortium by default.
+        home: an empty or new directory for the network; a temporary one by default.
+        once: end after the story instead of staying up.
+        as_json: print one object at the end, and the narration on standard error.
+    """
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    error = Console(stderr=True, highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    try:
+        network = _configuration(config)
+        with _signals(), _place(home) as place:
+            founding = _found(network, place, console, language)
+            homes = {
+                node: node_home(founding.home, node)
+                for node in (*founding.validators, *founding.observers)
+            }
+            with Fleet(homes, founding.urls) as fleet:
+                tell = Narrator(language, lambda line: console.print(line, markup=False))
+                report = _play(network, founding, fleet, tell)
+                report["seconds"] = round(time.monotonic() - started, 1)
+                if as_json:
+                    sys.stdout.write(json.dumps(report) + "\n")
+                    sys.stdout.flush()
+                if not once:
+                    tell("staying")
+                    signal.pause()
+                return GOOD if report["agree"] and report["audit"]["verified"] else NO
+    except InvalidFile as invalid:
+        error.print(str(invalid), markup=False)
+        return USAGE
+    except _Stopped:
+        return GOOD
+    except (
+        FoundingRefused,
+        NodeFailed,
+        NodeRefused,
+        NodeUnreachable,
+        Unexpected,
+        Malformed,
+        Mismatch,
+        StoreError,
+        OSError,
+    ) as failure:
+        error.print(f"demo: {failure}", markup=False)
+        return COULD_NOT_RUN
+
+
+def _configuration(path: Path | None) -> NetworkConfig:
+    if path is not None:
+        return load_config(path)
+    with as_file(files("ledger").parent / DEFAULT_CONFIG) as default:  # type: ignore[attr-defined]
+        return load_config(default)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGINT leave through every ``finally``, so that no process is left behind."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _Stopped
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _place(home: Path | None) -> Iterator[Path]:
+    if home is not None:
+        yield home
+        return
+    with tempfile.TemporaryDirectory(prefix="health-ledger-demo-") as directory:
+        yield Path(directory) / "network"
+
+
+def _found(network: NetworkConfig, place: Path, console: Console, language: Language) -> Founding:
+    tell = Narrator(language, lambda line: console.print(line, markup=False))
+    tell(
+        "founding",
+        title=tell.name(network.network.title, network.network.title_zh),
+        institutions=len(network.institutions),
+        people=len(network.people),
+    )
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("")
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        return set_up(network, place, progress)
+
+
+def _play(
+    network: NetworkConfig, founding: Founding, fleet: Fleet, tell: Narrator
+) -> dict[str, Any]:
+    validators, observers = founding.validators, founding.observers
+    tell(
+        "starting",
+        nodes=len(fleet.homes),
+        validators=len(validators),
+        observers=len(observers),
+    )
+    fleet.start()
+    fleet.wait_ready()
+    for place in network.nodes():
+        member = next(item for item in network.institutions if item.id == place.institution)
+        name = tell.name(member.name, member.name_zh)
+        tell("node", node=place.id, institution=name, url=founding.urls[place.id])
+    tell("home", home=founding.home)
+    stage = Stage(founding, network, fleet)
+    try:
+        story = Story(stage, tell)
+        story.anchoring()
+        story.recognition()
+        victim = validators[-1]
+        story.kill(victim)
+        story.referral()
+        story.consent_and_withdrawal()
+        story.revive(victim)
+        story.break_glass()
+        story.stranger()
+        story.official_consents()
+        story.tampering()
+        height, state_root, agree = story.agreement()
+        tell("scene_audit")
+        report = _audit(founding, (observers or validators)[-1], tell)
+        story.offline_receipt()
+        return {
+            "network": founding.network,
+            "validators": len(validators),
+            "observers": len(observers),
+            "height": height,
+            "state_root": state_root,
+            "agree": agree,
+            "records_anchored": story.tally.records_anchored,
+            "consents_active": story.tally.consents_active,
+            "consents_refused": story.tally.consents_refused,
+            "permits": story.tally.permits,
+            "denies": story.tally.denies,
+            "break_glass": story.tally.break_glass,
+            "released": story.tally.released,
+            "hash_mismatches_found": story.tally.hash_mismatches_found,
+            "view_changes": story.view_changes(height),
+            "audit": {
+                "verified": report.verified,
+                "blocks": report.blocks,
+                "transactions": report.transactions,
+            },
+        }
+    finally:
+        stage.close()
+
+
+def _audit(founding: Founding, node: str, tell: Narrator) -> AuditReport:
+    """What a regulator does: the genesis file, a copy of one store, and nothing else."""
+    home = load_home(node_home(founding.home, node))
+    with open_store(home.store_url) as source:
+        report = verify_chain(source, read_genesis(founding.home / "genesis.json"))
+    if report.verified:
+        tell("verified", blocks=report.blocks, transactions=report.transactions)
+    else:
+        tell("not_verified", fault=report.first_fault)
+    return report
