@@ -17,6 +17,8 @@ from ledger.contracts.problems import InvalidContract, Problem
 from ledger.contracts.sourcetext import check_text
 from ledger.contracts.toplevel import read_module
 
+#: The version of Python's grammar that newer parsers are held to.
+GRAMMAR: Final = (3, 11)
 MAX_NODES: Final = 20_000
 MAX_EXPRESSION_DEPTH: Final = 40
 MAX_BLOCK_DEPTH: Final = 16
@@ -34,7 +36,7 @@ def parse(source: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source)
+            return ast.parse(source, feature_version=GRAMMAR)
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
         problem = Problem(line, max(column, 1), "E003", "this is not Python")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.corpus import OPERATIONS, VALUES
 from tests.support.language import IMPORT, Bench
 
 #: Limits of ours that CPython does not have: where they end a program there is nothing to compare.
@@ -275,22 +276,6 @@ def test_programs_that_fit_have_the_outcome_that_python_gives_them(source: str) 
         assert isinstance(error, KINDS[code]), f"{code} {error!r} {value}\n{source}"
 
 
-VALUES = [
-    0, 1, -3, True, False, None, "", "ab", "b", b"", b"ab", [], [1, 2], ["ab", "b"], [[1], [1]],
-    {}, {"ab": 1}, (1, 2), ("a", 1),
-]  # fmt: skip
-OPERATIONS = [
-    "x + y", "x - y", "x * y", "x // y", "x % y", "x == y", "x != y", "x < y", "x <= y", "x > y",
-    "x >= y", "x in y", "x not in y", "x and y", "x or y", "not x", "-x", "x[y]", "x[y:]",
-    "x[:y]", "x is None", "x is True", "len(x)", "abs(x)", "sum(x)", "sorted(x)", "min(x)",
-    "max(x, y)", "str(x)", "bool(x)", "list(x)", "dict(x)", "all(x)", "any(x)", "reversed(x)",
-    "[z for z in x]", "[[z, w] for z, w in x]", "x.get(y)", "x.get(y, 5)", "x.split(y)",
-    "x.join(y)", "x.find(y)", "x.startswith(y)", "x.endswith(y)", "x.index(y)", "x.hex()",
-    "x.encode()", "x.strip(y)", "x.pop()", "x.pop(y)", "x.lower()", "x.upper()",
-    "enumerate(x)", "zip(x, y)", "range(x)", "range(x, y)", "f'{x}{y}'", "x if y else 0",
-    "x < y < x", "x == y == x", "(x, y)[0]", "{'k': x}['k']", "[x, y] == [y, x]",
-    "(x, y) == (y, x)", "x == 1", "x != 'ab'", "x in (1, 'ab')", "x in ['b', 'ab']", "x > 1",
-]  # fmt: skip
 AS_LISTS = {
     "range": lambda *bounds: list(range(*bounds)),
     "zip": lambda *columns: list(zip(*columns, strict=False)),
