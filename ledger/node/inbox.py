@@ -125,19 +125,23 @@ class Inbox:
     def _flush(self) -> None:
         self._flush_due = False
         gathered, self._gathered = self._gathered, []
-        self._pass_on(gathered)
+        self._pass_on(gathered, self._publish)
 
-    def _pass_on(self, raws: Iterable[bytes]) -> None:
+    def introduce(self, send: Callable[[Transactions], object]) -> None:
+        """Pass on everything of this node's clients to a validator that has just connected."""
+        self._pass_on((raw for raw, _since in self._own.values()), send)
+
+    def _pass_on(self, raws: Iterable[bytes], publish: Callable[[Transactions], object]) -> None:
         batch: list[bytes] = []
         size = 0
         for raw in raws:
             if batch and size + len(raw) > MAX_GOSSIP_BYTES // 2:
-                self._publish(Transactions(tuple(batch)))
+                publish(Transactions(tuple(batch)))
                 batch, size = [], 0
             batch.append(raw)
             size += len(raw) + 8
         if batch:
-            self._publish(Transactions(tuple(batch)))
+            publish(Transactions(tuple(batch)))
 
     async def repeat(self) -> None:
         """Pass on again what stays out of blocks for long; runs until cancelled."""
@@ -156,7 +160,7 @@ class Inbox:
                 if identity in self._mempool:
                     self._own[identity] = (raw, now)
                     again.append(raw)
-            self._pass_on(again)
+            self._pass_on(again, self._publish)
 
     def final(self, ids: Sequence[bytes], registry_changed: bool) -> None:
         """Transactions became final: forget them and tell whoever waits."""

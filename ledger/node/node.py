@@ -302,6 +302,8 @@ class Node(ChainReads):
                 self._missing_since.pop(peer, None)
                 self.metrics_.peers.set(len(self.links.peers()))
                 self.sync.heard(peer, frame.height)
+                if self.replica.validators.find(peer) is not None:
+                    self.inbox.introduce(lambda known: self.links.send(peer, known))
             case frames.Ping() | frames.Pong() | frames.NewHead():
                 self.sync.heard(peer, frame.height)
 

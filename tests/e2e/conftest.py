@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from consortium import Consortium, config
+from consortium import Consortium, config, until
 
 from ledger.node.desk import SUBJECTS_FILE
 
@@ -50,7 +50,13 @@ def fill_vault(consortium: Consortium, node: str) -> None:
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     """Four validators and an observer, up and ready; East has records of a patient."""
     directory: Path = tmp_path_factory.mktemp("consortium")
-    with Consortium(directory, config(observer=True)) as network:
+    # Enough gas for what people do, and not for a consent of 64 long rules.
+    with Consortium(directory, config(observer=True, call_gas=500_000)) as network:
         fill_vault(network, "east-1")
         network.start()
+        anchored = {"event": "records_anchored", "new": len(RECORDS)}
+        until(
+            lambda: any(anchored.items() <= line.items() for line in network.log("east-1")),
+            "East anchoring its records",
+        )
         yield network
