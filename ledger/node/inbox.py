@@ -163,11 +163,12 @@ class Inbox:
             self._pass_on(again, self._publish)
 
     def final(self, ids: Sequence[bytes], registry_changed: bool) -> None:
-        """Transactions became final: forget them and tell whoever waits."""
+        """The transactions of the newest block: forget them and tell whoever waits."""
         if registry_changed:
             self._known_keys.clear()
-        self._mempool.remove(ids)
-        self._mempool.advance(self._next_height())
+        height = self._next_height()
+        self._mempool.remove(ids, height - 1)
+        self._mempool.advance(height)
         for identity in ids:
             self._own.pop(identity, None)
             for waiter in self._waiters.pop(identity, ()):

@@ -11,7 +11,7 @@ back inside a block.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,6 +22,7 @@ from ledger.chain.transaction import Transaction, verify_signatures
 Rule = Callable[[Transaction, int], str | None]
 
 _RECENT_IDS: Final = 50_000
+_NEVER: Final = 2**63
 
 
 class Admission(NamedTuple):
@@ -96,17 +97,23 @@ class _HeightIndex:
 
 
 class _RecentIds:
-    """The newest ids given to it: at least ``capacity`` of them, at most twice as many."""
+    """The newest ids given to it: at least ``capacity`` of them, at most twice as many.
 
-    def __init__(self, capacity: int) -> None:
+    ``since``: from this height on, every id of the chain is here.
+    """
+
+    def __init__(self, capacity: int, since: int) -> None:
         self._capacity = capacity
         self._newer: set[bytes] = set()
         self._older: set[bytes] = set()
+        self.since = since
+        self._newer_since = since
 
-    def add(self, identity: bytes) -> None:
-        self._newer.add(identity)
+    def add(self, ids: Iterable[bytes], height: int) -> None:
+        self._newer.update(ids)
         if len(self._newer) >= self._capacity:
             self._older, self._newer = self._newer, set()
+            self.since, self._newer_since = self._newer_since, height + 1
 
     def __contains__(self, identity: bytes) -> bool:
         return identity in self._newer or identity in self._older
@@ -121,6 +128,8 @@ class Mempool:
         recorded: whether the chain already holds an id.
         verify: whether all signatures are good.
         bounds: how much is held.
+        since: `remove` will be told of every transaction that enters the chain at this height or
+            above, so a transaction that was never valid before needs no look-up in the chain.
     """
 
     def __init__(
@@ -130,6 +139,7 @@ class Mempool:
         *,
         verify: Callable[[Transaction], bool] = verify_signatures,
         bounds: PoolLimits | None = None,
+        since: int | None = None,
     ) -> None:
         self._rule = rule
         self._recorded = recorded
@@ -141,7 +151,7 @@ class Mempool:
         self._opening = _HeightIndex()
         self._closing = _HeightIndex()
         self._shares: dict[bytes, _Share] = {}
-        self._committed = _RecentIds(_RECENT_IDS)
+        self._committed = _RecentIds(_RECENT_IDS, _NEVER if since is None else since)
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -188,6 +198,8 @@ class Mempool:
             or share.bytes + size > bounds.signer_bytes
         ):
             return "signer_limit"
+        if transaction.body.valid_from >= self._committed.since:
+            return ""
         return "duplicate" if self._recorded(identity) else ""
 
     def add(self, transaction: Transaction, height: int, *, verified: bool = False) -> Admission:
@@ -224,10 +236,10 @@ class Mempool:
                 free -= size
         return taken
 
-    def remove(self, ids: Iterable[bytes]) -> None:
-        """Let go of transactions that are on the chain now; ids that are not here are fine."""
+    def remove(self, ids: Sequence[bytes], height: int = 0) -> None:
+        """Let go of the transactions of the block at ``height``; ids not here are fine."""
+        self._committed.add(ids, height)
         for identity in ids:
-            self._committed.add(identity)
             self._drop(identity)
 
     def advance(self, height: int) -> list[bytes]:

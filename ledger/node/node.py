@@ -77,7 +77,11 @@ class Node(ChainReads):
         else:
             self.replica = Replica(store)
         self.membership = Membership(store.value, tls)
-        self.mempool = Mempool(self._admissible, lambda identity: bool(store.seen([identity])))
+        self.mempool = Mempool(
+            self._admissible,
+            lambda identity: bool(store.seen([identity])),
+            since=self._height() + 1,
+        )
         self._executor = Executor(self.replica, self.mempool.verified)
         self._feed = EventFeed(store)
         self._tasks: list[asyncio.Task[None]] = []

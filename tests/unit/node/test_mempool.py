@@ -193,3 +193,34 @@ def test_the_memory_of_good_signatures_is_for_the_exact_bytes():
     mempool.add(transaction(1), 5)
     assert mempool.verified(transaction(1).raw) is mempool.get(transaction(1).id)
     assert mempool.verified(forged(1).raw) is None
+
+
+def test_the_chain_is_asked_only_about_what_may_be_older_than_the_pool_remembers() -> None:
+    asked: list[bytes] = []
+
+    def recorded(identity: bytes) -> bool:
+        asked.append(identity)
+        return False
+
+    waiting = Mempool(rule, recorded, since=10)
+    assert waiting.add(transaction(1, window=(9, 60)), 10).accepted
+    assert waiting.add(transaction(2, window=(10, 60)), 10).accepted
+    assert asked == [transaction(1, window=(9, 60)).id]
+
+
+def test_what_the_pool_forgot_is_looked_up_in_the_chain_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ledger.node.mempool._RECENT_IDS", 2)
+    asked: list[bytes] = []
+
+    def recorded(identity: bytes) -> bool:
+        asked.append(identity)
+        return True
+
+    waiting = Mempool(rule, recorded, since=1)
+    for height in range(1, 5):
+        waiting.remove([bytes([height, place]) * 16 for place in range(2)], height)
+    assert waiting.add(transaction(1, window=(1, 50)), 5).reason == "duplicate"
+    assert waiting.add(transaction(2, window=(5, 50)), 5).accepted
+    assert asked == [transaction(1, window=(1, 50)).id]
