@@ -59,7 +59,7 @@ class EventModel(Model):
 
 # FastAPI drops nulls from the document, and with them from examples: these have none.
 _EXAMPLE_HASH = "5c" * 32
-_EXAMPLE_OUTCOME = {
+_EXAMPLE_OUTCOME: dict[str, Any] = {
     "height": 42,
     "index": 0,
     "ok": True,

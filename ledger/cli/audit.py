@@ -21,6 +21,7 @@ from ledger.cli.output import (
 
 if TYPE_CHECKING:
     from ledger.audit.report import AuditReport
+    from ledger.audit.source import Source
     from ledger.chain.genesis import Genesis
     from ledger.chain.receipt import Verified
 
@@ -99,7 +100,7 @@ def _verify_chain(
 
     with expecting(NotAuditable, StoreError, Malformed, OSError):
         if store is not None:
-            source = open_store(store)
+            source: Source = open_store(store)
         else:
             assert export is not None
             source = open_export(export)

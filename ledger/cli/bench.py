@@ -17,6 +17,6 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure a consortium of real processes on this machine."""
-    from ledger.bench import run
+    from ledger.bench.run import main
 
-    raise typer.Exit(run.main(nodes=nodes, seconds=seconds, as_json=as_json))
+    raise typer.Exit(main(nodes=nodes, seconds=seconds, as_json=as_json))

@@ -26,6 +26,6 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Start a consortium on this machine and watch records travel under consents."""
-    from ledger.demo import run
+    from ledger.demo.run import main
 
-    raise typer.Exit(run.main(config=config, home=home, once=once, language=lang, as_json=as_json))
+    raise typer.Exit(main(config=config, home=home, once=once, language=lang, as_json=as_json))

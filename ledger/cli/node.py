@@ -17,6 +17,7 @@ from ledger.cli.output import (
     fail,
     write_json,
 )
+from ledger.cli.passphrase import passphrase_source
 
 group = typer.Typer(help="Run a node, and ask it how it is.", no_args_is_help=True)
 
@@ -25,9 +26,11 @@ Home = Annotated[Path, typer.Option(help="The node's home, with its node.toml.")
 
 @group.command()
 def run(home: Home, token: Token = None) -> None:
-    """Run a node until it is told to stop (Ctrl-C or SIGTERM)."""
+    """Run a node until it is told to stop (Ctrl-C or SIGTERM).
+
+    With a token, its API may listen on other addresses than loopback, and asks for the token.
+    """
     from ledger.api import process
-    from ledger.cli.passphrase import passphrase_source
 
     with expecting(process.CannotRun):
         process.run(home, passphrase_source(), token)

@@ -1,5 +1,7 @@
 """Blocks, state, queries."""
 
+import json
+
 import pytest
 
 from ledger.chain.handover import Trust
@@ -100,8 +102,6 @@ async def test_a_state_entry_is_read_now_and_as_it_was(api, granted):
 
 
 async def test_a_proof_convinces_a_holder_of_the_genesis(api, granted, trust):
-    import json
-
     answer = await api.get("/v1/state/consent/consents/c-granted?height=1&proof=true")
     statement = load_statement(json.dumps(answer.json()["proof"]).encode())
     proven = verify_statement(statement, trust)
@@ -111,8 +111,6 @@ async def test_a_proof_convinces_a_holder_of_the_genesis(api, granted, trust):
 
 
 async def test_absence_is_proven_too(api, granted, trust):
-    import json
-
     answer = await api.get("/v1/state/consent/consents/c-never?proof=true")
     assert not answer.json()["present"]
     proven = verify_statement(load_statement(json.dumps(answer.json()["proof"]).encode()), trust)
