@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
 from ledger.contracts.annotations import read_annotation
-from ledger.contracts.facts import REQUIRED, Findings, FunctionFacts, ModuleFacts, is_public_name
-from ledger.contracts.grammar import BUILTINS, HOST, METHODS, PRELUDE, STATE_METHODS, Signature
+from ledger.contracts.facts import Findings, FunctionFacts, ModuleFacts, is_public_name
+from ledger.contracts.grammar import BUILTINS, HOST, METHODS, PRELUDE, STATE_METHODS
+from ledger.contracts.signatures import fit, signature_of
 from ledger.contracts.toplevel import read_literal
 
 _OPERATORS: Final = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
@@ -374,14 +375,14 @@ class _BodyChecker:
             function = facts.functions[name]
             if function.kind == "init":
                 self.findings.add(node, "E036", "init runs once, when the contract is founded")
-            self.fit(node, name, _signature_of(function))
+            fit(self.findings, node, name, signature_of(function))
             self.calls.append((name, node))
         elif name in facts.imports and name in HOST:
-            self.fit(node, name, HOST[name])
+            fit(self.findings, node, name, HOST[name])
             if HOST[name].writes:
                 self.writes.append(node)
         elif name in BUILTINS:
-            self.fit(node, name, BUILTINS[name])
+            fit(self.findings, node, name, BUILTINS[name])
         elif name in HOST:
             self.findings.add(node, "E034", f"{name} is not imported")
         else:
@@ -395,7 +396,7 @@ class _BodyChecker:
             if signature is None:
                 self.findings.add(node, "E038", f"a {state} has no method {name}")
                 return
-            self.fit(node, name, signature)
+            fit(self.findings, node, name, signature)
             if signature.writes:
                 self.writes.append(node)
             return
@@ -409,36 +410,6 @@ class _BodyChecker:
         if not fewest <= len(node.args) <= most:
             wanted = str(most) if fewest == most else f"{fewest} to {most}"
             self.findings.add(node, "E037", f"{name} takes {wanted} arguments")
-
-    def fit(self, node: ast.Call, name: str, signature: Signature) -> None:
-        """Check that the arguments of a call bind to the parameters, as Python would."""
-        parameters = signature.parameters
-        if len(node.args) > len(parameters) and not signature.many:
-            self.findings.add(node, "E037", f"{name} takes at most {len(parameters)} arguments")
-            return
-        given = set(parameters[: len(node.args)])
-        for keyword in node.keywords:
-            word = keyword.arg or ""
-            if word in given and word in signature.keywords:
-                self.findings.add(node, "E037", f"{name} gets {word} twice")
-            elif word not in signature.keywords and not signature.fields:
-                self.findings.add(node, "E037", f"{name} has no parameter {word} to name")
-            elif signature.fields and not is_public_name(word):
-                self.findings.add(node, "E033", f"the name {word} is not for contracts")
-            if word in signature.keywords or not signature.fields:
-                given.add(word)
-        words = [keyword.arg for keyword in node.keywords]
-        if len(set(words)) != len(words):
-            self.findings.add(node, "E037", f"{name} gets an argument twice")
-        missing = [name for name in parameters[: signature.required] if name not in given]
-        if missing:
-            self.findings.add(node, "E037", f"{name} needs {', '.join(missing)}")
-
-
-def _signature_of(function: FunctionFacts) -> Signature:
-    names = tuple(parameter.name for parameter in function.parameters)
-    required = sum(parameter.default is REQUIRED for parameter in function.parameters)
-    return Signature(names, required, frozenset(names))
 
 
 _STATEMENTS: Final[dict[type[ast.stmt], Callable[[_BodyChecker, Any], None]]] = {

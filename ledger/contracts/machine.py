@@ -67,6 +67,13 @@ class _Installed:
     since: int
 
 
+class _Unknown:
+    """Marks a record that is not in the cache."""
+
+
+_UNKNOWN: Final = _Unknown()
+
+
 def _fresh_stack(work: Callable[[], T]) -> T:
     """Run something at the bottom of a stack of its own."""
     outcome: list[T] = []
@@ -247,11 +254,12 @@ class Machine:
         record = overlay.get(f"{_GOVERNANCE}/contracts/{name}".encode())
         if record is None:
             return None
-        if record not in self._installed:
+        installed = self._installed.get(record, _UNKNOWN)
+        if isinstance(installed, _Unknown):
+            installed = self._install(overlay, record)
             if len(self._installed) >= self._cache_size:
                 self._installed.clear()
-            self._installed[record] = self._install(overlay, record)
-        installed = self._installed[record]
+            self._installed[record] = installed
         return installed.program if installed and installed.since <= height else None
 
     def _install(self, overlay: Overlay, record: bytes) -> _Installed | None:

@@ -16,7 +16,23 @@ from ledger.contracts.problems import Problem
 
 MAX_SOURCE_BYTES: Final = 128 * KIB
 MAX_BRACKETS: Final = 40
+#: Operators and postfixes in one expression, and elif in one function, that CPython's parser may
+#: descend into one by one.
+MAX_CHAIN: Final = 200
+MAX_ELIF: Final = 400
+#: Characters of one replacement field of an f-string.
+MAX_FIELD: Final = 200
 
+_CHAINING: Final = frozenset(
+    {"not", "if", "else", "lambda", "await", "yield", "-", "+", "~", "*", "/", "%", "@", "|", "&"}
+    | {"^", "."}
+)
+_KEYWORDS: Final = frozenset({
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+})  # fmt: skip
 _QUOTES: Final = ("'", '"')
 _PREFIXES: Final = ("", "f", "b")
 # C0 but newline, DEL, C1, line separators, and the controls that reorder text on the screen.
@@ -24,9 +40,10 @@ _FORBIDDEN: Final = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 _TOKEN: Final = re.compile(
-    r"(?P<blank>[ \n]+|\#[^\n]*)"
+    r"(?P<newline>\n)"
+    r"|(?P<blank> +|\#[^\n]*)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
-    r"|(?P<number>[0-9][0-9A-Za-z_]*\.?|\.[0-9])"
+    r"|(?P<number>[0-9][0-9A-Za-z_]*(?:\.[0-9A-Za-z_]*)?|\.[0-9][0-9A-Za-z_]*)"
     r"|(?P<quote>['\"])"
     r"|(?P<open>[(\[{])"
     r"|(?P<close>[)\]}])"
@@ -56,7 +73,9 @@ _FIELD_CHARACTERS: Final = {
 
 
 def _field_fault(field: str, quote: str) -> bool:
-    if _FIELD_CHARACTERS[quote].fullmatch(field) is None or not field.isascii():
+    if len(field) > MAX_FIELD or not field.isascii():
+        return True
+    if _FIELD_CHARACTERS[quote].fullmatch(field) is None:
         return True
     depth = 0
     inside = ""
@@ -117,24 +136,79 @@ def _number_fault(text: str) -> str:
     return f"a number of {len(text)} digits" if len(text) > _MAX_NUMBER else ""
 
 
+class _Nesting:
+    """How deep the parser would have to descend, counted from above.
+
+    CPython's parser and the making of its tree recurse in C, some versions without regard to the
+    size of the thread's stack. So a source must show by its tokens that it is not deep: brackets
+    are counted, and operators and postfixes that apply to each other, which commas and the ends of
+    brackets and lines separate.
+    """
+
+    def __init__(self) -> None:
+        self._brackets: list[tuple[int, int]] = []  # the count before and at each open bracket
+        self._count = 0
+        self._branches = 0
+
+    def inside_brackets(self) -> bool:
+        return bool(self._brackets)
+
+    def fault(self, kind: str, text: str, *, after_value: bool) -> str:
+        """What is too deep once this token is added, or ""."""
+        if kind == "newline" and not self._brackets:
+            self._count = 0
+        elif text == "," and self._brackets:
+            self._count = self._brackets[-1][1]
+        elif kind == "open":
+            before = self._count + after_value
+            self._brackets.append((before, before))
+            self._count = before
+        elif kind == "close" and self._brackets:
+            self._count = self._brackets.pop()[0]
+        elif text in _CHAINING:
+            self._count += 1
+        elif text in ("elif", "def"):
+            self._branches = self._branches + 1 if text == "elif" else 0
+        if len(self._brackets) > MAX_BRACKETS:
+            return f"more than {MAX_BRACKETS} brackets inside each other"
+        if self._count > MAX_CHAIN:
+            return f"more than {MAX_CHAIN} operators on each other"
+        return f"more than {MAX_ELIF} elif in a function" if self._branches > MAX_ELIF else ""
+
+
 def _scan(source: str) -> Iterator[tuple[int, str, str, str]]:
     """Yield (offset, code, message, hint) of each fault; stops where it cannot go on."""
     place = 0
-    depth = 0
+    nesting = _Nesting()
+    after_value = False
     while place < len(source):
         token = _TOKEN.match(source, place)
         if token is None:
             yield place, "E002", "a character that is not ASCII outside text and comments", ""
             return
-        kind = token.lastgroup
+        kind = token.lastgroup or ""
+        text = token.group()
         start = place
         place = token.end()
+        if kind == "blank" or (kind == "newline" and nesting.inside_brackets()):
+            continue
+        too_deep = nesting.fault(kind, text, after_value=after_value)
+        if too_deep:
+            yield start, "E005", too_deep, "use a variable or a helper function"
+            return
+        is_word = kind == "name" and text not in _KEYWORDS
+        if after_value and (is_word or kind == "number"):
+            # Never Python, and parsers of CPython take long and deep to find that out.
+            yield start, "E003", "two values without an operator between them", ""
+            return
+        after_value = is_word or kind in ("close", "number")
         prefix = ""
         if kind == "name" and source[place : place + 1] in _QUOTES:
-            prefix = token.group()
+            prefix = text
             kind = "quote"
             place += 1
         if kind == "quote":
+            after_value = True
             quote = source[place - 1]
             if source.startswith(quote * 2, place):
                 quote *= 3
@@ -149,17 +223,10 @@ def _scan(source: str) -> Iterator[tuple[int, str, str, str]]:
                 hint = "compute the value before the text" if prefix == "f" else ""
                 yield start, "E006", fault, hint
         elif kind == "number":
-            fault = _number_fault(token.group())
+            fault = _number_fault(text)
             if fault:
                 yield start, "E007", fault, "count in the smallest unit instead of fractions"
-        elif kind == "open":
-            depth += 1
-            if depth > MAX_BRACKETS:
-                yield start, "E005", f"more than {MAX_BRACKETS} brackets inside each other", ""
-                return
-        elif kind == "close":
-            depth -= 1
-        elif token.group() == "\\":
+        elif text == "\\":
             yield start, "E002", "a line continued by a backslash", "use brackets"
 
 

@@ -185,6 +185,17 @@ def unpack(raw: bytes) -> Any:
         raise Malformed(f"a state entry is not a value: {error}") from None
 
 
+def _is_text(value: str) -> bool:
+    """Whether a str can be written as UTF-8, which one from JSON need not."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def admit(value: Any, depth: int = MAX_DEPTH) -> None:
     """Refuse a value from outside that no contract could have made.
 
@@ -195,6 +206,8 @@ def admit(value: Any, depth: int = MAX_DEPTH) -> None:
     if kind is str or kind is bytes:
         if len(value) > MAX_TEXT:
             raise Failure("bad_arguments", f"more than {MAX_TEXT} characters")
+        if kind is str and not _is_text(value):
+            raise Failure("bad_arguments", "text with half of a surrogate pair")
     elif kind is int:
         if not MIN_INT <= value <= MAX_INT:
             raise Failure("bad_arguments", "an integer outside 64 bits")
@@ -205,7 +218,7 @@ def admit(value: Any, depth: int = MAX_DEPTH) -> None:
             raise Failure("bad_arguments", f"more than {MAX_ITEMS} elements")
         if kind is dict:
             for key in value:
-                if type(key) is not str or len(key) > MAX_KEY:
+                if type(key) is not str or len(key) > MAX_KEY or not _is_text(key):
                     raise Failure("bad_arguments", f"dict keys are str of at most {MAX_KEY}")
             value = value.values()
         for item in value:

@@ -114,6 +114,7 @@ def test_writes_that_change_nothing_are_not_reported() -> None:
         ("i", True), ("i", None), ("i", "1"), ("s", b"a"), ("b", 1), ("x", "a"), ("l", {}),
         ("d", []), ("n", "1"), ("i", 2**63), ("o", 1.5), ("o", "x" * 262_145),
         ("o", {"k" * 1025: 1}), ("o", [0] * 20_001), ("extra", 1), ("o", (1, 2)),
+        ("o", "\ud800"), ("o", {"\ud800": 1}),
     ],
 )  # fmt: skip
 def test_arguments_must_fit_their_annotations(name: str, value: object) -> None:
