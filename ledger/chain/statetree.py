@@ -133,9 +133,10 @@ class StateTree:
             changes.append((name, b"" if value is None else name + STATE_VALUE(value)))
         update = TreeUpdate(self._root, self._root, height, {}, {})
         places = self._places(b"", self._height)
-        if not changes or not self._apply(b"", places, changes, update):
+        changed = self._apply(b"", places, changes, update) if changes else 0
+        if not changed:
             return update
-        _put(update, b"", places)
+        _put(update, b"", places, changed)
         root = tiles.entry_hash(places[1])
         return TreeUpdate(self._root, root, height, update.tiles, update.places)
 
@@ -184,13 +185,13 @@ class StateTree:
 
     def _tile(self, path: bytes, version: int, *, keep: bool) -> Tile:
         tile = self._cache.get(path)
-        if tile is not None and tile[0] == version:
+        if tile is not None and tile[0][0] == version:
             return tile
         raw = self._store.tile(path, version)
         if raw is None:
             raise TileMissing(f"no tile {path.hex()[1::2] or 'root'} of height {version}")
         try:
-            tile = tiles.decode_tile(raw, version)
+            tile = tiles.decode_tile(raw, version, lambda height: self._store.tile(path, height))
         except Malformed as error:
             raise TileMissing(
                 f"tile {path.hex()[1::2] or 'root'} of height {version}: {error}"
@@ -216,8 +217,9 @@ class StateTree:
         places: list[Any],
         changes: list[tuple[bytes, bytes]],
         update: TreeUpdate,
-    ) -> bool:
-        """Bring changes of (key hash, leaf or nothing) into a tile; tells whether it changed."""
+    ) -> int:
+        """Bring changes of (key hash, leaf or nothing) into a tile; returns a mask of the slots
+        that changed."""
         byte, odd = divmod(len(path), 2)
         if len(changes) == 1:  # the usual case low in the tree, and worth a way of its own
             number = changes[0][0][byte]
@@ -225,12 +227,12 @@ class StateTree:
             place = SLOTS + slot
             entry = self._entry(path + _NIBBLES[slot], places[place], changes, update)
             if entry == places[place]:
-                return False
+                return 0
             places[place] = entry
             while place > 1:
                 place >>= 1
                 places[place] = join(places[2 * place], places[2 * place + 1])
-            return True
+            return 1 << slot
         groups: dict[int, list[tuple[bytes, bytes]]] = {}
         for change in changes:
             slot = change[0][byte] & 15 if odd else change[0][byte] >> 4
@@ -240,19 +242,21 @@ class StateTree:
             else:
                 group.append(change)
         above = set()
+        changed = 0
         for slot, group in groups.items():
             place = SLOTS + slot
             entry = self._entry(path + _NIBBLES[slot], places[place], group, update)
             if entry != places[place]:
                 places[place] = entry
                 above.add(place >> 1)
-        if not above:
-            return False
+                changed |= 1 << slot
+        if not changed:
+            return 0
         while 0 not in above:
             for place in above:
                 places[place] = join(places[2 * place], places[2 * place + 1])
             above = {place >> 1 for place in above}
-        return True
+        return changed
 
     def _entry(
         self, path: bytes, entry: bytes, changes: list[tuple[bytes, bytes]], update: TreeUpdate
@@ -267,16 +271,17 @@ class StateTree:
             if len(changes) < 2:
                 return changes[0][1] if changes else b""
             places = list(tiles.EMPTY)
-        if not self._apply(path, places, changes, update):
+        changed = self._apply(path, places, changes, update)
+        if not changed:
             return entry
         top: bytes = places[1]
         if len(top) != HASH_SIZE:
             return top
-        _put(update, path, places)
+        _put(update, path, places, changed)
         return top + update.height.to_bytes(HEIGHT_SIZE, "big")
 
 
-def _put(update: TreeUpdate, path: bytes, places: list[Any]) -> None:
+def _put(update: TreeUpdate, path: bytes, places: list[Any], changed: int) -> None:
+    places[0] = tiles.next_version(places, changed, update.height)
     update.tiles[path] = tiles.encode_tile(places)
-    places[0] = update.height
     update.places[path] = tuple(places)

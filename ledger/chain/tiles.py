@@ -1,8 +1,8 @@
 """Tiles: four binary levels of the state tree, held and stored as one piece.
 
 In memory a tile is a tuple of 32 places in heap order: place 1 is its root, place ``i`` has the
-children ``2i`` and ``2i + 1``, and places 16 to 31 are its sixteen *slots*. Place 0 is the height
-at which this version of the tile was written. What stands at a place is told by its length:
+children ``2i`` and ``2i + 1``, and places 16 to 31 are its sixteen *slots*. Place 0 is its
+`Version`. What stands at a place is told by its length:
 
 ====== =====================================================================================
  0     nothing below
@@ -13,16 +13,21 @@ at which this version of the tile was written. What stands at a place is told by
 ====== =====================================================================================
 
 A tuple of bytes and numbers is invisible to Python's cyclic garbage collector, so many thousand
-cached tiles do not slow it down. A stored tile is its sixteen slots: sixteen bytes of lengths, then
-the slots one after the other. Because a slot names the version of the child, a tile of any height
-is found by one exact look-up (the layout of the Jellyfish Merkle tree), and tiles are only ever
-appended.
+cached tiles do not slow it down.
+
+Tiles are only ever appended, by height and path. Because a slot names the version of the child, a
+tile of any height is found by an exact look-up (the layout of the Jellyfish Merkle tree). A version
+is stored whole, or as the slots that changed since the last one that was: low in the tree a block
+touches one slot of sixteen. The stored form is the height of the whole version to start from
+(5 bytes; its own height when it is whole itself), a mask of the slots that follow (2 bytes, bit i
+for slot i), their lengths (a byte each), and the slots.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from ledger.chain.codec import Malformed
 from ledger.crypto.hashing import HASH_SIZE, ZERO_HASH
@@ -33,11 +38,18 @@ HEIGHT_SIZE: Final = 5
 LEAF_SIZE: Final = 2 * HASH_SIZE
 CHILD_SIZE: Final = HASH_SIZE + HEIGHT_SIZE
 
-Tile = tuple[bytes | int, ...]
+#: The height at which a tile was written, the height of the whole version that its stored form
+#: starts from, and a mask of the slots that differ from that one.
+Version = tuple[int, int, int]
+
+#: A `Version`, then 31 byte strings.
+Tile = tuple[Any, ...]
 
 #: The places of a tile without entries, ready to be filled.
 EMPTY: Final[tuple[bytes, ...]] = (b"",) * (2 * SLOTS)
 
+_WHOLE = (1 << SLOTS) - 1
+_HEADER = HEIGHT_SIZE + 2
 _LEAF = b"\x02"
 _NODE = b"\x03"
 _SIZES = frozenset((0, LEAF_SIZE, CHILD_SIZE))
@@ -72,29 +84,91 @@ def join(left: bytes, right: bytes) -> bytes:
     return sha256(_NODE + left[:HASH_SIZE] + right[:HASH_SIZE]).digest()
 
 
-def encode_tile(places: list[bytes]) -> bytes:
+def next_version(places: list[Any], changed: int, height: int) -> Version:
+    """The version of a tile in which the slots of a mask changed, at a new height.
+
+    With k changed slots out of n in use, starting afresh when k squared exceeds 2n writes the
+    fewest bytes on average.
+    """
+    if places[0]:
+        _, base, mask = places[0]
+        mask |= changed
+        used = SLOTS - places[SLOTS:].count(b"")
+        if mask.bit_count() ** 2 <= 2 * used:
+            return height, base, mask
+    return height, height, 0
+
+
+def encode_tile(places: list[Any]) -> bytes:
     """The stored form of a tile, from its 32 places."""
-    slots = places[SLOTS:]
-    return bytes(map(len, slots)) + b"".join(slots)
+    height, base, mask = places[0]
+    if base == height:
+        slots = places[SLOTS:]
+        mask = _WHOLE
+    else:
+        slots = [places[place] for place in _places(mask)]
+    head: bytes = (base << 16 | mask).to_bytes(_HEADER, "big")
+    return head + bytes(map(len, slots)) + b"".join(slots)
 
 
-def decode_tile(raw: bytes, height: int) -> Tile:
-    """Read a stored tile and compute its inner places; raises `Malformed`."""
-    sizes = raw[:SLOTS]
-    if len(sizes) != SLOTS or not _SIZES.issuperset(sizes) or len(raw) != SLOTS + sum(sizes):
-        raise Malformed("not a tile of the state tree")
+def decode_tile(raw: bytes, height: int, read: Callable[[int], bytes | None]) -> Tile:
+    """Read a stored tile and compute its inner places.
+
+    Args:
+        raw: the stored form.
+        height: that of the version.
+        read: gives the stored form of the same tile at another height.
+
+    Raises:
+        Malformed: it is no tile, or the version that it starts from is missing or not whole.
+    """
+    base, mask = _head(raw)
     places = list(EMPTY)
-    offset = SLOTS
-    for slot, size in enumerate(sizes, SLOTS):
-        if size:
-            places[slot] = raw[offset : offset + size]
-            offset += size
+    if base != height:
+        whole = read(base)
+        if whole is None or _head(whole) != (base, _WHOLE):
+            raise Malformed(f"the whole tile of height {base} is missing")
+        _fill(places, whole, _WHOLE)
+        _fill(places, raw, mask)
+    elif mask == _WHOLE:
+        _fill(places, raw, mask)
+        mask = 0
+    else:
+        raise Malformed("a whole tile without all of its slots")
     for place in range(SLOTS - 1, 0, -1):
         left = places[2 * place]
         right = places[2 * place + 1]
         if left or right:
             places[place] = join(left, right)
-    return (height, *places[1:])
+    return ((height, base, mask), *places[1:])
+
+
+def _head(raw: bytes) -> tuple[int, int]:
+    """The base and the mask of a stored form."""
+    return int.from_bytes(raw[:HEIGHT_SIZE], "big"), int.from_bytes(raw[HEIGHT_SIZE:_HEADER], "big")
+
+
+def _fill(places: list[bytes], raw: bytes, mask: int) -> None:
+    """Put the slots of a stored form into their places."""
+    offset = _HEADER + mask.bit_count()
+    sizes = raw[_HEADER:offset]
+    if not mask or not _SIZES.issuperset(sizes) or len(raw) != offset + sum(sizes):
+        raise Malformed("not a tile of the state tree")
+    for place, size in zip(_places(mask), sizes, strict=True):
+        places[place] = raw[offset : offset + size]
+        offset += size
+
+
+def _places(mask: int) -> Iterable[int]:
+    """The places of the slots of a mask, ascending."""
+    if mask == _WHOLE:
+        return range(SLOTS, 2 * SLOTS)
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append(SLOTS - 1 + lowest.bit_length())
+        mask ^= lowest
+    return found
 
 
 def child_height(entry: bytes) -> int:

@@ -122,20 +122,45 @@ def test_a_missing_tile_is_told_apart_from_an_absent_entry():
         tree.update({b"%d" % n: b"w" for n in range(200)}, 1)
 
 
+def stored(base: int, mask: int, *sizes: int) -> bytes:
+    head = base.to_bytes(5, "big") + mask.to_bytes(2, "big")
+    return head + bytes(sizes) + b"".join(b"x" * size for size in sizes)
+
+
 @pytest.mark.parametrize(
     "raw",
     [
         b"",
-        bytes(15),
-        bytes(17),
-        bytes([1]) + bytes(16),
-        bytes([64]) + bytes(15 + 63),
-        bytes([37]) + bytes(15 + 38),
+        stored(7, 0),
+        stored(7, 0xFFFF),
+        stored(7, 0xFFFF, *[0] * 15, 32),
+        stored(7, 0xFFFF, *[0] * 17),
+        stored(7, 0xFFFF, *[0] * 15, 64)[:-1],
+        stored(7, 1, 64),
+        stored(3, 1, 64),
+        stored(4, 1, 64),
+        stored(5, 0),
+        stored(5, 1, 64) + b"x",
     ],
 )
 def test_bytes_that_are_no_tile_are_refused(raw):
+    others = {4: stored(2, 1, 64), 5: stored(5, 0xFFFF, *[64] * 16)}
     with pytest.raises(Malformed):
-        tiles.decode_tile(raw, 0)
+        tiles.decode_tile(raw, 7, others.get)
+
+
+def test_a_tile_is_stored_whole_or_as_what_changed():
+    store = Tiles()
+    grow(store, {b"%d" % n: b"v" for n in range(3_000)})
+    whole = sum(map(len, store.tiles.values()))
+    tree = StateTree(store, cache=0)
+    root = tree.update({b"7": b"w"}, 1)
+    assert len(root.tiles) >= 3
+    assert sum(map(len, root.tiles.values())) < 60 * len(root.tiles) < whole
+    for height in range(1, 12):
+        latest = grow(store, {b"7": b"%d" % height, b"%d" % height: b"n"})
+        assert StateTree(store).root == latest.root
+    assert tree.root_at(0) == tree.root
 
 
 def test_a_proof_has_one_accepted_form():
