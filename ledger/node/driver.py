@@ -75,7 +75,6 @@ class Driver:
     ) -> None:
         self.node = node
         self._core = core
-        self._begun = False
         self._pace = Pace()
         #: Why this node cannot go on by itself, for the status; empty when nothing is wrong.
         self.trouble = ""
@@ -105,7 +104,7 @@ class Driver:
 
     def snapshot(self) -> Status | None:
         """Where the core stands, or None before the first height began."""
-        return self._core.status() if self._begun else None
+        return self._core.status()
 
     def begin(self) -> None:
         """Tell the core that the next height is open."""
@@ -132,7 +131,6 @@ class Driver:
                 while self._inputs:
                     for effect in self._core.handle(self._inputs.popleft()):
                         await self._carry_out(effect)
-                    self._begun = True
                 self._wake.clear()
                 await self._wake.wait()
         finally:

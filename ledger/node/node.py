@@ -47,6 +47,8 @@ _log = structlog.get_logger(__name__)
 
 #: A validator waits so long for its own decision before it fetches a single block, in seconds.
 PATIENCE_SECONDS = 0.5
+#: A node that lags is told so at most once in this time, in seconds.
+REMIND_SECONDS = 0.5
 #: Heights for which a transaction of the node itself stays valid.
 OWN_WINDOW = 1_000
 #: How long the node waits for a transaction of its own, in seconds.
@@ -87,6 +89,7 @@ class Node(ChainReads):
         self._tasks: list[asyncio.Task[None]] = []
         self._oldest: tuple[bytes, float] | None = None
         self._missing_since: dict[str, int] = {}
+        self._reminded: dict[str, float] = {}
         self._view_changes = 0
         self._next_expiry = Expiry(
             what=f"TLS certificate of {self.node}",
@@ -279,8 +282,11 @@ class Node(ChainReads):
         return now - self._oldest[1] > 2 * self.replica.parameters.view_timeout / 1000
 
     def _remind(self, node: str) -> None:
-        head = self.replica.head
-        self.links.send(node, frames.NewHead(head.height, head.hash()))
+        now = asyncio.get_running_loop().time()
+        if now - self._reminded.get(node, -REMIND_SECONDS) >= REMIND_SECONDS:
+            self._reminded[node] = now
+            head = self.replica.head
+            self.links.send(node, frames.NewHead(head.height, head.hash()))
 
     def _work(self) -> None:
         if self.driver is not None:
