@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger.cli.connection import Token, connect
-from ledger.cli.output import AsJson, ExitCode, console, expecting, fail, write_json
+from ledger.cli.output import AsJson, ExitCode, console, expecting, fail, progress, write_json
 from ledger.cli.passphrase import passphrase_source
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def submit(
             transaction = build(
                 known_chain, height, window, [call(contract, method, **named)], accounts
             )
-        answer = client.submit(transaction.raw, wait=wait)[0]
+        with progress("Waiting until it is final", quiet=as_json or not wait):
+            answer = client.submit(transaction.raw, wait=wait)[0]
         if receipt is not None and answer.outcome is not None:
             with expecting(OSError):
                 receipt.write_bytes(dump_receipt(client.receipt(transaction.id)))
