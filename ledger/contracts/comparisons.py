@@ -8,6 +8,7 @@ from typing import Any
 
 from ledger.contracts import operators
 from ledger.contracts.host import load, state_key
+from ledger.contracts.meter import CONTENT_UNIT
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.toplevel import read_literal
 from ledger.contracts.values import equal
@@ -146,6 +147,13 @@ def _membership(left_node: ast.expr, right_node: ast.expr, scope: Scope, *, want
         return among_texts
     right = lower_view(right_node, scope)
     member = operators.member
-    if wanted:
-        return lambda f: member(f[0], left(f), right(f))
-    return lambda f: not member(f[0], left(f), right(f))
+
+    def is_member(f: Frame) -> Any:
+        value = left(f)
+        items = right(f)
+        if type(value) is str and type(items) is list:
+            f[0].charge(len(items) * (1 + len(value) // CONTENT_UNIT))
+            return (value in items) is wanted
+        return member(f[0], value, items) is wanted
+
+    return is_member

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ledger.contracts import prelude
 from ledger.contracts.checker import check
 from ledger.contracts.compiler import InvalidContract, compile_contract
-from ledger.contracts.grammar import BUILTINS, HOST, PRELUDE
+from ledger.contracts.grammar import BUILTINS, HOST, METHODS, PRELUDE
 from ledger.contracts.problems import CODES
 from tests.support.language import IMPORT
 
@@ -324,3 +326,14 @@ def test_outside_the_ledger_the_prelude_says_so() -> None:
     ):
         with pytest.raises(prelude.OutsideLedger):
             use()
+
+
+def test_the_language_page_shows_a_contract_and_lists_every_code() -> None:
+    page = (Path(__file__).parents[3] / "docs/contracts/language.md").read_text("utf-8")
+    example = page.partition("```python\n")[2].partition("```")[0]
+    assert check(example) == []
+    plain = page.replace("`", "")
+    for code, meaning in CODES.items():
+        assert f"| {code} | {meaning} |" in plain
+    for name in (*BUILTINS, *METHODS, *HOST):
+        assert name in plain
