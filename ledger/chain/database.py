@@ -163,14 +163,19 @@ class Database:
 
     def one(self, query: Query, parameters: Sequence[object] = ()) -> Any:
         """The first row of a query, or None."""
-        with typed_errors():
+        try:
             return self.reader().execute(query.sql, (*parameters, *query.fixed)).fetchone()
+        except sqlite3.Error as error:
+            raise _typed(error) from error
 
     def all(self, query: Query, parameters: Sequence[object] = ()) -> list[Any]:
         """Every row of a query."""
-        with typed_errors():
-            cursor = self.reader().execute(query.sql, (*parameters, *query.fixed))
-            rows: list[Any] = cursor.fetchall()
+        try:
+            rows: list[Any] = (
+                self.reader().execute(query.sql, (*parameters, *query.fixed)).fetchall()
+            )
+        except sqlite3.Error as error:
+            raise _typed(error) from error
         return rows
 
     def size_bytes(self) -> int:

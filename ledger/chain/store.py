@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from time import perf_counter
 from typing import Any
@@ -105,9 +106,12 @@ def key_number(key: bytes) -> int:
 
 def map_number(key: bytes) -> int:
     """By what the entries of one map are listed: 4 bytes of the hash of ``contract/map``."""
-    return int.from_bytes(
-        sha256(b"/".join(key.split(b"/", 2)[:2])).digest()[:4], "big", signed=True
-    )
+    return _map_number(b"/".join(key.split(b"/", 2)[:2]))
+
+
+@lru_cache(maxsize=1_024)
+def _map_number(name: bytes) -> int:
+    return int.from_bytes(sha256(name).digest()[:4], "big", signed=True)
 
 
 class _Queries:
