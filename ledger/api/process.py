@@ -19,9 +19,11 @@ from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreError
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
+from ledger.node.driver import Diverged
 from ledger.node.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.node import Node
 from ledger.node.tomlfile import InvalidFile
+from ledger.node.vault.vault import VaultUnusable
 
 _log = structlog.get_logger(__name__)
 
@@ -51,9 +53,9 @@ def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
                 _loop_runner()(_serve(home, store, passphrase, token))
             finally:
                 store.close()
-    except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, StoreError, Malformed) as error:
+    except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, Malformed) as error:
         raise CannotRun(str(error)) from error
-    except (ValueError, OSError) as error:
+    except (Diverged, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error
 
 

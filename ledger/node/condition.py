@@ -16,8 +16,8 @@ STALE_INTERVALS = 2.0
 class Situation:
     """What the sentence is made of; times in milliseconds since 1970 UTC.
 
-    ``trouble``: what the consensus driver says is wrong with this node, or empty. ``target``: the
-    highest chain that a peer claims. ``idle_interval``: the chain's empty-block interval.
+    ``trouble``: what is wrong with this node itself, or empty. ``target``: the highest chain that
+    a peer claims. ``idle_interval``: the chain's empty-block interval.
     """
 
     now: int

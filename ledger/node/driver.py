@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from ledger.chain.block import Block, Certificate
-from ledger.chain.store import Store, StoreFull
+from ledger.chain.store import Store
 from ledger.chain.vote import Vote
 from ledger.consensus import effects, inputs
 from ledger.consensus.core import Core
@@ -27,6 +27,7 @@ from ledger.node.executor import Executor
 from ledger.node.frames import Consensus, Frame
 from ledger.node.mempool import Mempool
 from ledger.node.pace import Pace
+from ledger.node.room import Room
 
 _log = structlog.get_logger(__name__)
 
@@ -34,12 +35,20 @@ _log = structlog.get_logger(__name__)
 LINGER_SECONDS = 0.008
 #: Inputs from peers that may wait; what comes beyond is dropped, and resent by the protocol.
 MAX_WAITING_INPUTS = 20_000
-#: How long to wait before trying again to write to a full disk, in seconds.
-FULL_DISK_PAUSE = 5.0
 
 
 class Diverged(RuntimeError):
     """A quorum certified a block that this node cannot reproduce; it must not go on."""
+
+
+def diverged(block: Block, fault: BlockFault) -> Diverged:
+    """What to raise when a certified block, complete as certified, does not check out here."""
+    height = block.header.height
+    _log.error("diverged", height=height, fault=str(fault))
+    return Diverged(
+        f"a quorum decided block {height}, which this node cannot reproduce: {fault}; compare the "
+        "versions of the software, and audit the store"
+    )
 
 
 def now_ms() -> int:
@@ -51,6 +60,7 @@ class Driver:
     """Runs one validator's part in the consensus.
 
     Args:
+        room: carries out the writes.
         send: queues a frame for one node; broadcast: for several.
         final: called after a block was stored, before the next height begins.
         behind: told which nodes have a height that this node lacks.
@@ -65,6 +75,7 @@ class Driver:
         executor: Executor,
         store: Store,
         mempool: Mempool,
+        room: Room,
         *,
         send: Callable[[str, Frame], bool],
         broadcast: Callable[[Frame, list[str]], object],
@@ -76,12 +87,11 @@ class Driver:
         self.node = node
         self._core = core
         self._pace = Pace()
-        #: Why this node cannot go on by itself, for the status; empty when nothing is wrong.
-        self.trouble = ""
         self._replica = replica
         self._executor = executor
         self._store = store
         self._mempool = mempool
+        self._room = room
         self._send = send
         self._broadcast = broadcast
         self._final = final
@@ -196,22 +206,9 @@ class Driver:
 
     async def _persist(self, votes: tuple[Vote, ...]) -> None:
         loop = asyncio.get_running_loop()
-        await self._durably(
+        await self._room.write(
             lambda: loop.run_in_executor(self._votes, self._store.save_votes, votes)
         )
-
-    async def _durably(self, write: Callable[[], Awaitable[object]]) -> object:
-        """Do a write, and while the disk is full say so and try again."""
-        while True:
-            try:
-                done = await write()
-            except StoreFull as error:
-                self.trouble = f"the disk is full: {error}"
-                _log.error("disk_full", error=str(error))
-                await asyncio.sleep(FULL_DISK_PAUSE)
-            else:
-                self.trouble = ""
-                return done
 
     async def _build(self, height: int, view: int) -> None:
         parameters = self._replica.parameters
@@ -233,10 +230,8 @@ class Driver:
 
     async def _decide(self, block: Block, certificate: Certificate) -> None:
         try:
-            executed = await self._durably(lambda: self._executor.commit(block, certificate))
+            executed = await self._room.write(lambda: self._executor.commit(block, certificate))
         except BlockFault as fault:
-            self.trouble = f"a quorum decided a block that this node cannot reproduce: {fault}"
-            _log.error("diverged", height=block.header.height, fault=str(fault))
-            raise Diverged(self.trouble) from fault
-        if isinstance(executed, Executed):
+            raise diverged(block, fault) from fault
+        if executed is not None:
             await self._final(executed, certificate)

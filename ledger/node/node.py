@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from ledger.chain import limits
-from ledger.chain.block import Block, Certificate
+from ledger.chain.block import Block, Certificate, InvalidCertificate
 from ledger.chain.constitution import validators_at
 from ledger.chain.result import CallResult
 from ledger.chain.store import Store
@@ -23,14 +23,14 @@ from ledger.chain.transaction import Body, Call, Transaction, sign_transaction
 from ledger.consensus import inputs
 from ledger.consensus.core import Core
 from ledger.consensus.messages import decode_message
-from ledger.contracts.blocks import Executed, admission_fault
+from ledger.contracts.blocks import BlockFault, Executed, admission_fault
 from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
 from ledger.node import frames
 from ledger.node.answers import Cursor, Expiry, LedgerEvent, PeerStatus, Status, Submission
 from ledger.node.condition import Situation, explain, validator_statuses
 from ledger.node.desk import RecordDesk
-from ledger.node.driver import Driver, now_ms
+from ledger.node.driver import Driver, diverged, now_ms
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
 from ledger.node.home import NodeHome
@@ -40,6 +40,7 @@ from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.pki import TlsKey
 from ledger.node.reads import ChainReads
+from ledger.node.room import Room
 from ledger.node.sync import Sync, answer
 from ledger.node.transport import PeerNetwork, nodes_to_dial
 
@@ -75,7 +76,7 @@ class Node(ChainReads):
         if stored is None:
             self.replica = Replica.found(store, genesis)
         elif stored.chain_id() != genesis.chain_id():
-            raise ValueError(f"{home.path}: the store holds another chain than genesis.json")
+            raise ValueError("the store holds another chain than genesis.json")
         else:
             self.replica = Replica(store)
         self.membership = Membership(store.value, tls)
@@ -85,8 +86,10 @@ class Node(ChainReads):
             since=self._height() + 1,
         )
         self._executor = Executor(self.replica, self.mempool.verified)
+        self._room = Room()
         self._feed = EventFeed(store)
         self._tasks: list[asyncio.Task[None]] = []
+        self._ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         self._oldest: tuple[bytes, float] | None = None
         self._missing_since: dict[str, int] = {}
         self._reminded: dict[str, float] = {}
@@ -190,10 +193,9 @@ class Node(ChainReads):
     async def run(self) -> None:
         """Return when the first part of the node fails, by raising what it raised."""
         while True:
-            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-                self._tasks.remove(task)
+            task = await self._ended.get()
+            self._tasks.remove(task)
+            task.result()
 
     async def close(self) -> None:
         """Stop everything; what was acknowledged is on disk already."""
@@ -205,7 +207,9 @@ class Node(ChainReads):
         self._desk.close()
 
     def _spawn(self, job: Coroutine[None, None, None]) -> None:
-        self._tasks.append(asyncio.create_task(job))
+        task = asyncio.create_task(job)
+        task.add_done_callback(self._ended.put_nowait)
+        self._tasks.append(task)
 
     def _ask(self, node: str, request: frames.GetBlocks) -> bool:
         return self.links.send(node, request)
@@ -218,6 +222,7 @@ class Node(ChainReads):
             self._executor,
             self.store,
             self.mempool,
+            self._room,
             send=self.links.send,
             broadcast=self.links.broadcast,
             final=self._final,
@@ -229,7 +234,12 @@ class Node(ChainReads):
     # --- blocks --------------------------------------------------------------------------------
 
     async def _extend(self, block: Block, certificate: Certificate) -> None:
-        executed = await self._executor.extend(block, certificate)
+        if block.header.chain != self.chain:
+            raise InvalidCertificate("a block of another chain")
+        try:
+            executed = await self._room.write(lambda: self._executor.extend(block, certificate))
+        except BlockFault as fault:
+            raise diverged(block, fault) from fault
         if executed is not None:
             await self._final(executed, certificate)
 
@@ -381,7 +391,7 @@ class Node(ChainReads):
                 height=head.height,
                 block_time=head.time if head.height else self.started,
                 target=self.sync.target,
-                trouble=self.driver.trouble if self.driver is not None else "",
+                trouble=self._room.shortage,
                 pending=len(self.mempool),
                 idle_interval=self.replica.parameters.empty_block_interval,
                 validators=[member.node for member in validators.members],

@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from ledger.chain import limits
+from ledger.chain import limits, merkle
 from ledger.chain.block import Block, Certificate, InvalidCertificate, decode_block, encode_block
 from ledger.chain.codec import Malformed, decode, encode
 from ledger.chain.store import Store
-from ledger.contracts.blocks import BlockFault
 from ledger.node.frames import MAX_BLOCKS, Blocks, CertifiedBlock, GetBlocks
 
 _log = structlog.get_logger(__name__)
@@ -44,12 +43,18 @@ def answer(store: Store, head: int, request: GetBlocks) -> Blocks:
     return Blocks(request.start, tuple(found))
 
 
-def read_certified(item: CertifiedBlock) -> tuple[Block, Certificate]:
-    """Decode one block of an answer; raises `Malformed`."""
-    return (
-        decode_block(item.block),
-        decode(item.certificate, Certificate, limit=limits.MIB),
-    )
+def read_certified(item: CertifiedBlock, height: int) -> tuple[Block, Certificate]:
+    """Decode the block of an answer that should have this height; raises `Malformed`.
+
+    Its transactions are compared with its header here, because the certificate is only about the
+    header: what is wrong in a block beyond that is not the fault of the peer that sent it.
+    """
+    block = decode_block(item.block)
+    if block.header.height != height:
+        raise Malformed(f"block {block.header.height} where block {height} was asked for")
+    if merkle.root(block.transactions) != block.header.transactions_root:
+        raise Malformed("the transactions are not those of the header")
+    return block, decode(item.certificate, Certificate, limit=limits.MIB)
 
 
 class Sync:
@@ -58,7 +63,8 @@ class Sync:
     Args:
         head: the height of this node's newest block.
         send: puts a frame on the way to a peer; False when the peer is not connected.
-        extend: verifies, executes and stores one certified block.
+        extend: verifies, executes and stores one certified block. Of what it raises, only
+            `InvalidCertificate` is taken for the peer's fault; all else ends `run`.
         patience: seconds to wait before fetching a single missing block, because a validator
             usually decides it itself in that time.
     """
@@ -84,8 +90,17 @@ class Sync:
 
     @property
     def target(self) -> int:
-        """The highest chain that any peer claims to have."""
-        return max(self._claims.values(), default=0)
+        """The highest chain that any peer claims to have, of those that may be believed."""
+        return max((height for height, _node in self._believed()), default=0)
+
+    def _believed(self) -> list[tuple[int, str]]:
+        """Claims with who makes them, without those of peers that are left alone for now."""
+        now = asyncio.get_running_loop().time()
+        return [
+            (height, node)
+            for node, height in self._claims.items()
+            if self._shunned.get(node, 0.0) <= now
+        ]
 
     def heard(self, node: str, height: int) -> None:
         """A peer says that its newest block has this height."""
@@ -96,8 +111,9 @@ class Sync:
     def lost(self, node: str) -> None:
         """A peer is no longer connected."""
         self._claims.pop(node, None)
-        if self._waiting is not None and self._waiting[0] == node:
-            self._waiting[2].cancel()
+        waiting = self._waiting
+        if waiting is not None and waiting[0] == node and not waiting[2].done():
+            waiting[2].set_exception(ConnectionError("the peer is gone"))
 
     def arrived(self, node: str, blocks: Blocks) -> None:
         """An answer came in; one that was not asked for is dropped."""
@@ -117,20 +133,9 @@ class Sync:
                     await asyncio.sleep(self._patience)
                     if self.target <= self._head():
                         break
-                peer = self._choose()
-                if peer is None:
-                    await asyncio.sleep(1.0)
-                    continue
-                await self._fetch(peer)
-
-    def _choose(self) -> str | None:
-        now = asyncio.get_running_loop().time()
-        ready = [
-            (height, node)
-            for node, height in self._claims.items()
-            if height > self._head() and self._shunned.get(node, 0.0) <= now
-        ]
-        return max(ready)[1] if ready else None
+                _height, peer = max(self._believed(), default=(0, ""))
+                if peer:
+                    await self._fetch(peer)
 
     def _shun(self, node: str, reason: str) -> None:
         self._shunned[node] = asyncio.get_running_loop().time() + PENALTY_SECONDS
@@ -148,19 +153,17 @@ class Sync:
         except TimeoutError:
             self._shun(peer, "no answer")
             return
-        except asyncio.CancelledError:
-            if future.cancelled() and peer not in self._claims:
-                return
-            raise
+        except ConnectionError:
+            return
         finally:
             self._waiting = None
         if not blocks.blocks:
             self._shun(peer, f"claims a chain that it does not have at height {start}")
             return
         try:
-            for item in blocks.blocks:
-                block, certificate = read_certified(item)
+            for height, item in enumerate(blocks.blocks, start):
+                block, certificate = read_certified(item, height)
                 await self._extend(block, certificate)
-        except (Malformed, InvalidCertificate, BlockFault) as fault:
+        except (Malformed, InvalidCertificate) as fault:
             self.liars[peer] = str(fault)
             self._shun(peer, str(fault))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -80,6 +82,18 @@ def free_ports(count: int) -> int:
         except OSError:
             continue
         return base
+
+
+def command(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run ``health-ledger`` as a person would, with a terminal that never breaks lines."""
+    return subprocess.run(
+        [sys.executable, "-m", "ledger.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 class Head(NamedTuple):
@@ -158,6 +172,15 @@ class Consortium:
 
     def height(self, node: str) -> int:
         return int(self.status(node)["height"])
+
+    def audit(self, node: str) -> dict[str, Any]:
+        """What an outsider with the genesis file finds in a node's store, running or not."""
+        genesis = str(self.home / "genesis.json")
+        done = command(
+            "audit", "verify", "--genesis", genesis, "--store", str(self.store(node)), "--json"
+        )
+        assert done.stdout, done.stderr
+        return dict(json.loads(done.stdout))
 
     def block(self, node: str, height: int | None = None) -> dict[str, Any]:
         return self.client(node).block(height)

@@ -172,3 +172,12 @@ def test_a_node_that_is_told_to_stop_ends_cleanly_and_comes_back(network: Consor
     acknowledged = network.anchor(others(network, node)[0])
     network.start(node)
     everything_there(network, acknowledged)
+
+
+def test_an_outsider_replays_the_whole_chain_after_all_that(network: Consortium) -> None:
+    head = network.agreement()
+    for node in network.validators[:2]:
+        report = network.audit(node)
+        assert report["verified"], report
+        assert report["state_root"] == head.state_root
+        assert report["height"] == head.height
