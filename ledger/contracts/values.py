@@ -125,27 +125,25 @@ def _weigh(value: Any, left: int, depth: int) -> int:
         return left - 9
     if value is None or kind is bool:
         return left - 1
-    if kind is list:
+    if kind is list or kind is dict:
         if depth <= 0:
             raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
         left -= 5
-        for item in value:
-            left = _weigh(item, left, depth - 1)
-            if left < 0:
-                return left
-        return left
-    if kind is dict:
-        if depth <= 0:
-            raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
-        left -= 5
-        for key, item in value.items():
-            # Most fields are short text: measured here, they need no call.
-            if type(item) is str:
-                left -= 10 + len(key) + len(item)
+        items = value
+        if kind is dict:
+            left -= 5 * len(value) + sum(map(len, value))
+            items = value.values()
+        # Most elements are short texts: measured here, they need no call.
+        for item in items:
+            kind = type(item)
+            if kind is str or kind is bytes:
+                left -= 5 + len(item)
+            elif kind is int:
+                left -= 9
             else:
-                left = _weigh(item, left - 5 - len(key), depth - 1)
-            if left < 0:
-                return left
+                left = _weigh(item, left, depth - 1)
+                if left < 0:
+                    return left
         return left
     raise type_error(f"a {kind_name(value)} cannot be stored or passed on")
 
