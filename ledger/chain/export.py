@@ -9,6 +9,7 @@ what every member holds.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def write_export(store: Store, path: Path, progress: Progress | None = None) -> 
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        kind = StoreFull if error.errno == 28 else StoreUnusable
+        kind = StoreFull if error.errno == errno.ENOSPC else StoreUnusable
         raise kind(f"cannot write {path}: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
