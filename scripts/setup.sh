@@ -26,6 +26,10 @@ fi
 [ -e .venv ] || "$python" -m venv .venv
 .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip --upgrade >/dev/null
 .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==0.13.9"
-UV_PROJECT_ENVIRONMENT="$PWD/.venv" .venv/bin/uv sync --quiet --frozen --inexact \
-  --python .venv/bin/python
+sync() {
+  UV_PROJECT_ENVIRONMENT="$PWD/.venv" .venv/bin/uv sync --quiet --frozen --inexact \
+    --python .venv/bin/python "$@"
+}
+# Behind a hospital's inspecting proxy only the system's own certificate store knows the authority.
+sync --system-certs || sync
 touch .venv/.ready

@@ -27,7 +27,7 @@ class Parameters(Record, frozen=True, array_like=True):
     block_bytes: int = 4 * limits.MIB
     block_transactions: int = 2_000
     call_gas: int = 2_000_000
-    block_gas: int = 50_000_000
+    block_gas: int = 20_000_000
     validity_window: int = 10_000
     view_timeout: int = 2_000
     view_timeout_cap: int = 60_000
