@@ -6,6 +6,8 @@ threads: whoever owns it calls it from one thread at a time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ledger.chain.block import Block, Certificate, Header, ValidatorSet, verify_certificate
 from ledger.chain.constitution import Parameters, parameters_at, validators_at
 from ledger.chain.genesis import Genesis
@@ -46,8 +48,20 @@ class _ValueCache:
         self._young[key] = value
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The newest block, and who decides about the next one by which parameters."""
+
+    head: Header
+    validators: ValidatorSet
+    parameters: Parameters
+
+
 class Replica:
-    """The chain as one member holds it, always at a block boundary."""
+    """The chain as one member holds it, always at a block boundary.
+
+    ``position`` changes as a whole, so that other threads may look at it.
+    """
 
     def __init__(self, store: Store, machine: Machine | None = None) -> None:
         """Open the chain that the store holds; raises `ValueError` for a store without one."""
@@ -58,12 +72,11 @@ class Replica:
         self.store = store
         self.genesis = genesis
         self.machine = machine or Machine()
-        self.head: Header = head
         self._cache = _ValueCache(store)
         self.read = self._cache.read
         self._tree = StateTree(store)
         self._log = store.log()
-        self._refresh()
+        self.position = self._after(head)
 
     @classmethod
     def found(cls, store: Store, genesis: Genesis, machine: Machine | None = None) -> Replica:
@@ -78,10 +91,24 @@ class Replica:
         store.initialise(genesis, header, execution.writes, update.tiles)
         return cls(store, machine)
 
-    def _refresh(self) -> None:
-        height = self.head.height + 1
-        self.validators: ValidatorSet = validators_at(self.read, height)
-        self.parameters: Parameters = parameters_at(self.read, height)
+    def _after(self, head: Header) -> Position:
+        height = head.height + 1
+        return Position(head, validators_at(self.read, height), parameters_at(self.read, height))
+
+    @property
+    def head(self) -> Header:
+        """The newest block's header."""
+        return self.position.head
+
+    @property
+    def validators(self) -> ValidatorSet:
+        """Who decides about the next block."""
+        return self.position.validators
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of the next block."""
+        return self.position.parameters
 
     def tip(self) -> Tip:
         """Where the next block goes."""
@@ -111,9 +138,9 @@ class Replica:
         )
         self._tree.adopt(executed.update)
         self._cache.write(executed.writes)
-        self.head = executed.block.header
-        self._log.append(self.head.hash())
-        self._refresh()
+        header = executed.block.header
+        self._log.append(header.hash())
+        self.position = self._after(header)
 
     def extend(self, block: Block, certificate: Certificate) -> Executed:
         """Check a certified block from somebody else, execute it and store it.

@@ -86,6 +86,8 @@ class Driver:
     ) -> None:
         self.node = node
         self._core = core
+        # Of the newest `Begin`: a block can arrive while the one before it is being announced.
+        self._opened = 0
         self._pace = Pace()
         self._replica = replica
         self._executor = executor
@@ -117,16 +119,20 @@ class Driver:
         return self._core.status()
 
     def begin(self) -> None:
-        """Tell the core that the next height is open."""
-        height = self._replica.head.height + 1
+        """Tell the core that the next height is open, if it has not heard and has a vote there."""
+        position = self._replica.position
+        height = position.head.height + 1
+        if height <= self._opened or position.validators.find(self.node) is None:
+            return
+        self._opened = height
         self.feed(
             inputs.Begin(
                 inputs.HeightContext(
-                    chain=self._replica.head.chain,
+                    chain=position.head.chain,
                     height=height,
-                    parent=self._replica.head,
-                    validators=self._replica.validators,
-                    parameters=self._replica.parameters,
+                    parent=position.head,
+                    validators=position.validators,
+                    parameters=position.parameters,
                     votes=tuple(self._store.votes(height)),
                     work_pending=any(True for _ in self._mempool),
                 )

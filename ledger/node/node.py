@@ -270,11 +270,12 @@ class Node(ChainReads):
 
     def _take_part(self) -> None:
         """Vote on the next height if this node is a validator there."""
-        if self.driver is None and self.validates:
+        if not self.validates:
+            return
+        if self.driver is None:
             self.driver = self._driver()
             self._spawn(self.driver.run())
-            return
-        if self.driver is not None:
+        else:
             self.driver.begin()
             if self._neglected():
                 self.driver.feed(inputs.Neglected())
@@ -381,7 +382,7 @@ class Node(ChainReads):
         return self._feed.after(after)
 
     def status(self) -> Status:
-        core = self.driver.snapshot() if self.driver is not None else None
+        core = self.driver.snapshot() if self.driver is not None and self.validates else None
         validators = self.replica.validators
         peers = {peer.node: peer for peer in self.links.peers()}
         head = self.replica.head
