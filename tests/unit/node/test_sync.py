@@ -1,0 +1,253 @@
+"""Catching up, with peers that tell the truth, lie, stay silent or go away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from peers import until
+
+from ledger.chain.block import (
+    Block,
+    Certificate,
+    InvalidCertificate,
+    encode_block,
+    verify_certificate,
+)
+from ledger.chain.codec import Malformed, encode
+from ledger.node import sync as sync_module
+from ledger.node.frames import Blocks, CertifiedBlock, GetBlocks
+from ledger.node.sync import Sync, answer, read_certified
+from tests.support.chain import HandmadeChain
+
+HEIGHT = 12
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> HandmadeChain:
+    chain = HandmadeChain(tmp_path / "chain.db")
+    for _ in range(HEIGHT):
+        chain.append([chain.transaction()])
+    return chain
+
+
+class World:
+    """A node that catches up, and peers of which each has its own way of answering."""
+
+    def __init__(self, chain: HandmadeChain) -> None:
+        self.chain = chain
+        self.blocks: list[Block] = []
+        self.asked: list[str] = []
+        self.ways: dict[str, Callable[[GetBlocks], Blocks | None]] = {}
+        self.sync = Sync(lambda: len(self.blocks), self.send, self.extend, patience=0.0)
+        self.failure: Exception | None = None
+
+    def truth(self, request: GetBlocks) -> Blocks:
+        return answer(self.chain.store, HEIGHT, request)
+
+    def send(self, node: str, request: GetBlocks) -> bool:
+        self.asked.append(node)
+        if node not in self.ways:
+            return False
+        found = self.ways[node](request)
+        if found is not None:
+            asyncio.get_running_loop().call_soon(self.sync.arrived, node, found)
+        return True
+
+    async def extend(self, block: Block, certificate: Certificate) -> None:
+        if self.failure is not None:
+            raise self.failure
+        verify_certificate(block.header, certificate, self.chain.validators)
+        assert block.header.height == len(self.blocks) + 1
+        self.blocks.append(block)
+
+    def peer(
+        self, node: str, way: Callable[[GetBlocks], Blocks | None], claim: int = HEIGHT
+    ) -> None:
+        self.ways[node] = way
+        self.sync.heard(node, claim)
+
+    @property
+    def height(self) -> int:
+        return len(self.blocks)
+
+
+@pytest.fixture
+async def world(chain: HandmadeChain) -> AsyncIterator[World]:
+    world = World(chain)
+    task = asyncio.create_task(world.sync.run())
+    yield world
+    task.cancel()
+    results = await asyncio.gather(task, return_exceptions=True)
+    if world.failure is None:
+        assert isinstance(results[0], asyncio.CancelledError), results
+
+
+def changed(item: CertifiedBlock, **fields: object) -> CertifiedBlock:
+    return msgspec.structs.replace(item, **fields)
+
+
+async def test_a_node_that_is_behind_fetches_everything_from_one_peer(world: World) -> None:
+    world.peer("honest", world.truth)
+    await until(lambda: world.height == HEIGHT)
+    assert world.blocks == [world.chain.store.block(height) for height in range(1, HEIGHT + 1)]
+    assert set(world.asked) == {"honest"}
+
+
+async def test_nobody_is_asked_while_nobody_claims_more(world: World) -> None:
+    world.peer("honest", world.truth, claim=0)
+    await asyncio.sleep(0.02)
+    assert world.asked == []
+
+
+async def test_an_answer_stops_at_its_limits(chain: HandmadeChain) -> None:
+    assert len(answer(chain.store, HEIGHT, GetBlocks(3, 4)).blocks) == 4
+    assert len(answer(chain.store, 5, GetBlocks(3, 100)).blocks) == 3
+    assert answer(chain.store, HEIGHT, GetBlocks(HEIGHT + 1, 5)).blocks == ()
+    assert answer(chain.store, HEIGHT, GetBlocks(0, 1)).start == 0
+
+
+async def test_an_answer_stays_small(chain: HandmadeChain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_module, "ANSWER_BYTES", 1)
+    assert len(answer(chain.store, HEIGHT, GetBlocks(1, 10)).blocks) == 1
+
+
+def other_transactions(item: CertifiedBlock, chain: HandmadeChain) -> CertifiedBlock:
+    block, _certificate = read_certified(item, 1)
+    stolen = Block(block.header, (chain.transaction().raw,))
+    return changed(item, block=encode_block(stolen))
+
+
+LIES: dict[str, Callable[[World, CertifiedBlock], CertifiedBlock]] = {
+    "no block at all": lambda _world, item: changed(item, block=b"\xc1"),
+    "no certificate at all": lambda _world, item: changed(item, certificate=b"\xc1"),
+    "other transactions": lambda world, item: other_transactions(item, world.chain),
+    "a certificate of another block": lambda world, item: changed(
+        item, certificate=encode(world.chain.store.certificate(2))
+    ),
+    "too few signatures": lambda world, item: changed(
+        item,
+        certificate=encode(
+            msgspec.structs.replace(
+                world.chain.store.certificate(1),
+                signatures=world.chain.store.certificate(1).signatures[:2],
+            )
+        ),
+    ),
+    "a later block": lambda world, _item: world.truth(GetBlocks(5, 1)).blocks[0],
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_lying_peer_is_found_out_and_another_is_asked(world: World, lie: str) -> None:
+    def way(request: GetBlocks) -> Blocks:
+        first, *rest = world.truth(request).blocks
+        return Blocks(request.start, (LIES[lie](world, first), *rest))
+
+    world.peer("liar", way, claim=HEIGHT + 5)
+    await until(lambda: "liar" in world.sync.liars)
+    assert world.height == 0
+    world.peer("honest", world.truth)
+    await until(lambda: world.height == HEIGHT)
+    assert world.asked.count("liar") == 1
+    assert list(world.sync.liars) == ["liar"]
+
+
+async def test_a_peer_that_claims_what_it_does_not_have_is_not_believed_for_long(
+    world: World,
+) -> None:
+    world.peer("boaster", lambda request: Blocks(request.start, ()), claim=10**12)
+    world.peer("honest", world.truth)
+    await until(lambda: world.height == HEIGHT)
+    assert world.sync.target == HEIGHT
+    world.sync.heard("boaster", 10**12)
+    await asyncio.sleep(0.02)
+    assert world.sync.target == HEIGHT
+    assert world.asked.count("boaster") == 1
+
+
+async def test_a_peer_that_repeats_old_blocks_cannot_hold_a_node_up(world: World) -> None:
+    world.peer("honest", lambda request: answer(world.chain.store, 3, request), claim=3)
+    await until(lambda: world.height == 3)
+    world.peer("liar", lambda request: Blocks(request.start, world.truth(GetBlocks(1, 3)).blocks))
+    await until(lambda: "liar" in world.sync.liars)
+    assert world.asked.count("liar") == 1
+
+
+async def test_a_silent_peer_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_module, "ANSWER_SECONDS", 0.05)
+    world.peer("silent", lambda _request: None, claim=HEIGHT + 1)
+    await until(lambda: world.asked == ["silent"])
+    world.peer("honest", world.truth)
+    await until(lambda: world.height == HEIGHT)
+    assert world.sync.liars == {}
+
+
+async def test_a_peer_lost_in_the_middle_is_replaced_at_once(world: World) -> None:
+    world.peer("leaving", lambda _request: None, claim=HEIGHT + 1)
+    await until(lambda: world.asked == ["leaving"])
+    world.sync.lost("leaving")
+    # It comes back before the node has noticed that it was gone.
+    world.peer("leaving", world.truth, claim=HEIGHT)
+    await until(lambda: world.height == HEIGHT)
+
+
+async def test_answers_that_were_not_asked_for_are_dropped(world: World) -> None:
+    world.sync.arrived("stranger", world.truth(GetBlocks(1, 5)))
+    world.peer("slow", lambda _request: None)
+    await until(lambda: world.asked == ["slow"])
+    world.sync.arrived("stranger", world.truth(GetBlocks(1, 5)))
+    world.sync.arrived("slow", world.truth(GetBlocks(2, 5)))
+    await asyncio.sleep(0.02)
+    assert world.height == 0
+    world.sync.arrived("slow", world.truth(GetBlocks(1, 5)))
+    await until(lambda: world.height == 5)
+
+
+async def test_a_peer_that_is_not_connected_is_passed_over(world: World) -> None:
+    world.sync.heard("gone", HEIGHT + 3)
+    world.peer("honest", world.truth)
+    await until(lambda: world.height == HEIGHT)
+    assert world.sync.target == HEIGHT
+
+
+async def test_a_failure_of_the_node_itself_is_not_blamed_on_the_peer(chain: HandmadeChain) -> None:
+    world = World(chain)
+    world.failure = RuntimeError("diverged")
+    task = asyncio.create_task(world.sync.run())
+    world.peer("honest", world.truth)
+    with pytest.raises(RuntimeError, match="diverged"):
+        await task
+    assert world.sync.liars == {}
+
+
+async def test_a_validator_waits_a_little_for_its_own_decision(chain: HandmadeChain) -> None:
+    world = World(chain)
+    world.sync = Sync(lambda: world.height, world.send, world.extend, patience=0.05)
+    task = asyncio.create_task(world.sync.run())
+    world.peer("honest", world.truth, claim=1)
+    await asyncio.sleep(0.01)
+    assert world.asked == []
+    world.blocks.append(chain.store.block(1))
+    await asyncio.sleep(0.1)
+    assert world.asked == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_block_of_another_height_is_malformed(chain: HandmadeChain) -> None:
+    item = answer(chain.store, HEIGHT, GetBlocks(4, 1)).blocks[0]
+    assert read_certified(item, 4)[0] == chain.store.block(4)
+    with pytest.raises(Malformed, match="block 4 where block 5 was asked for"):
+        read_certified(item, 5)
+
+
+def test_the_world_itself_refuses_uncertified_blocks(chain: HandmadeChain) -> None:
+    block, certificate = chain.store.block(1), chain.store.certificate(2)
+    assert block is not None
+    assert certificate is not None
+    with pytest.raises(InvalidCertificate):
+        verify_certificate(block.header, certificate, chain.validators)
