@@ -84,6 +84,27 @@ def join(left: bytes, right: bytes) -> bytes:
     return sha256(_NODE + left[:HASH_SIZE] + right[:HASH_SIZE]).digest()
 
 
+def climb(places: list[Any], place: int) -> None:
+    """Recompute what stands above one place that changed: `join` along a single way, with less
+    overhead because it is the most frequent step of all."""
+    entry = places[place]
+    while place > 1:
+        beside = places[place ^ 1]
+        if not beside and (not entry or len(entry) == LEAF_SIZE):
+            pass
+        elif not entry and len(beside) == LEAF_SIZE:
+            entry = beside
+        else:
+            if len(entry) == LEAF_SIZE:
+                entry = sha256(_LEAF + entry).digest()
+            if len(beside) == LEAF_SIZE:
+                beside = sha256(_LEAF + beside).digest()
+            own, other = entry[:HASH_SIZE] or ZERO_HASH, beside[:HASH_SIZE] or ZERO_HASH
+            entry = sha256(_NODE + other + own if place & 1 else _NODE + own + other).digest()
+        place >>= 1
+        places[place] = entry
+
+
 def next_version(places: list[Any], changed: int, height: int) -> Version:
     """The version of a tile in which the slots of a mask changed, at a new height.
 
