@@ -26,7 +26,7 @@ from ledger.chain.block import (
 )
 from ledger.chain.codec import Malformed, decode, encode
 from ledger.chain.result import decode_result
-from ledger.chain.store import MAX_RESULTS_BYTES
+from ledger.chain.rows import MAX_RESULTS_BYTES
 from ledger.chain.transaction import decode_transaction, verify_signatures
 from ledger.contracts import blocks
 from ledger.contracts.blocks import BlockFault, Executed

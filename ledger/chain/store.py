@@ -10,19 +10,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
 from time import perf_counter
-from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, inspect, select
+from sqlalchemy import delete, insert, inspect, select
 
 from ledger.chain import limits, merkle, schema
-from ledger.chain.block import Block, Certificate, Header, check_header
-from ledger.chain.codec import Malformed, decode, encode
+from ledger.chain.block import Block, Certificate, Header
+from ledger.chain.codec import Malformed, encode
 from ledger.chain.database import (
     Database,
-    Query,
     StoreBusy,
     StoreError,
     StoreFull,
@@ -31,8 +27,18 @@ from ledger.chain.database import (
 )
 from ledger.chain.genesis import Genesis, decode_genesis, encode_genesis
 from ledger.chain.merkle import Log
+from ledger.chain.queries import Queries
+from ledger.chain.rows import (
+    MAX_RESULTS_BYTES,
+    StoredBlock,
+    StoredEntry,
+    decoded,
+    decoded_array,
+    decoded_header,
+    key_number,
+    map_number,
+)
 from ledger.chain.vote import Vote
-from ledger.crypto.hashing import STATE_KEY
 
 __all__ = [
     "CommitTiming",
@@ -56,33 +62,6 @@ class ConflictingVote(StoreError):
     """A second promise for one height, view and phase that differs from the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBlock:
-    """One row of blocks as it is on the disk. ``body`` and ``results`` are encoded arrays."""
-
-    height: int
-    tree: int
-    total: int
-    header: bytes
-    certificate: bytes
-    results: bytes
-    body: bytes
-
-    @property
-    def block(self) -> bytes:
-        """The encoded block: an array of its header and its envelopes."""
-        return b"\x92" + self.header + self.body
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """A state entry, and the height of the block that wrote its value; None if it deleted it."""
-
-    key: bytes
-    height: int
-    value: bytes | None
-
-
 @dataclass(slots=True)
 class CommitTiming:
     """How many blocks were committed, and the seconds it took: in all, the last, the longest."""
@@ -99,96 +78,12 @@ class CommitTiming:
         self.longest = max(self.longest, seconds)
 
 
-def key_number(key: bytes) -> int:
-    """By what an entry is found: the first 8 bytes of its key's hash, as a signed number."""
-    return int.from_bytes(STATE_KEY(key)[:8], "big", signed=True)
-
-
-def map_number(key: bytes) -> int:
-    """By what the entries of one map are listed: 4 bytes of the hash of ``contract/map``."""
-    return _map_number(b"/".join(key.split(b"/", 2)[:2]))
-
-
-@lru_cache(maxsize=1_024)
-def _map_number(name: bytes) -> int:
-    return int.from_bytes(sha256(name).digest()[:4], "big", signed=True)
-
-
-class _Queries:
-    """Every statement that is run once per row or more, in the words of the database."""
-
-    def __init__(self, database: Database) -> None:
-        blocks, state, tiles = schema.blocks.c, schema.state.c, schema.tiles.c
-        transactions, log, votes = schema.transactions.c, schema.log.c, schema.votes.c
-
-        def query(statement: Any) -> Query:
-            return Query(statement, database.engine)
-
-        height: Any = bindparam("height")
-        self.stored = query(select(schema.blocks).where(blocks.height == height))
-        self.header = query(select(blocks.header).where(blocks.height == height))
-        self.certificate = query(select(blocks.certificate).where(blocks.height == height))
-        self.results = query(select(blocks.results).where(blocks.height == height))
-        self.block = query(select(blocks.header, blocks.body).where(blocks.height == height))
-        self.tree = query(select(blocks.tree).where(blocks.height == height))
-        self.total = query(select(blocks.total).where(blocks.height == height))
-        self.newest = query(select(func.max(blocks.height)))
-        self.tile = query(
-            select(tiles.tile).where(tiles.height == height, tiles.path == bindparam("path"))
-        )
-        self.value = query(
-            select(state.value)
-            .where(
-                state.name == bindparam("name"),
-                state.height <= height,
-                state.key == bindparam("key"),
-            )
-            .order_by(state.height.desc())
-            .limit(1)
-        )
-        self.history = query(
-            select(state.height, state.value)
-            .where(
-                state.name == bindparam("name"),
-                state.height <= height,
-                state.key == bindparam("key"),
-            )
-            .order_by(state.height)
-        )
-        self.under = query(
-            select(state.id, state.key, state.height, state.value)
-            .where(state.map == bindparam("map"), state.id < bindparam("before"))
-            .order_by(state.id.desc())
-            .limit(bindparam("rows"))
-        )
-        self.locate = query(
-            select(transactions.height, transactions.place).where(
-                transactions.id == bindparam("id")
-            )
-        )
-        self.node = query(
-            select(log.hash).where(log.level == bindparam("level"), log.place == bindparam("place"))
-        )
-        self.votes = query(
-            select(schema.votes).where(votes.height == height).order_by(votes.view, votes.phase)
-        )
-        self.add_block = query(insert(schema.blocks))
-        self.add_transaction = query(insert(schema.transactions))
-        self.add_state = query(
-            insert(schema.state).values(
-                {name: bindparam(name) for name in ("name", "map", "height", "key", "value")}
-            )
-        )
-        self.add_tile = query(insert(schema.tiles))
-        self.add_node = query(insert(schema.log))
-
-
 class Store:
     """An open store. Use `Store.open`; one thread at a time writes, any number read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queries = _Queries(database)
+        self._queries = Queries(database)
         self._writing = threading.Lock()
         self._head: Header | None = None
         self._log = Log()
@@ -300,7 +195,7 @@ class Store:
 
     def header(self, height: int) -> Header | None:
         row = self._database.one(self._queries.header, (height,))
-        return None if row is None else _header(row[0], height)
+        return None if row is None else decoded_header(row[0], height)
 
     def header_hash(self, height: int) -> bytes:
         """The hash of the header at a height; raises `StoreUnusable` where there is none."""
@@ -313,20 +208,22 @@ class Store:
         row = self._database.one(self._queries.block, (height,))
         if row is None:
             return None
-        return Block(_header(row[0], height), _array(row[1], limits.MAX_BLOCK_BYTES, height))
+        return Block(
+            decoded_header(row[0], height), decoded_array(row[1], limits.MAX_BLOCK_BYTES, height)
+        )
 
     def certificate(self, height: int) -> Certificate | None:
         """What made the block final; None at height 0, which nobody certifies."""
         row = self._database.one(self._queries.certificate, (height,))
         if row is None or not row[0]:
             return None
-        certificate: Certificate = _decoded(row[0], Certificate, limits.MAX_FRAME_BYTES, height)
+        certificate: Certificate = decoded(row[0], Certificate, limits.MAX_FRAME_BYTES, height)
         return certificate
 
     def results(self, height: int) -> tuple[bytes, ...] | None:
         """The encoded `Result` of each transaction of a block."""
         row = self._database.one(self._queries.results, (height,))
-        return None if row is None else _array(row[0], MAX_RESULTS_BYTES, height)
+        return None if row is None else decoded_array(row[0], MAX_RESULTS_BYTES, height)
 
     def blocks(
         self, start: int = 0, stop: int | None = None
@@ -613,28 +510,3 @@ class Store:
     def close(self) -> None:
         """Close every connection; the store must not be used after."""
         self._database.close()
-
-
-#: Results are kept, not sent: a block's worth of the largest ones bounds what is read back.
-MAX_RESULTS_BYTES = 2**30
-
-
-def _decoded(raw: bytes, kind: Any, limit: int, height: int) -> Any:
-    try:
-        return decode(raw, kind, limit=limit)
-    except Malformed as error:
-        raise StoreUnusable(f"block {height} is damaged in the store: {error}") from None
-
-
-def _header(raw: bytes, height: int) -> Header:
-    header: Header = _decoded(raw, Header, limits.MAX_BLOCK_BYTES, height)
-    try:
-        check_header(header)
-    except Malformed as error:
-        raise StoreUnusable(f"block {height} is damaged in the store: {error}") from None
-    return header
-
-
-def _array(raw: bytes, limit: int, height: int) -> tuple[bytes, ...]:
-    items: tuple[bytes, ...] = _decoded(raw, tuple[bytes, ...], limit, height)
-    return items

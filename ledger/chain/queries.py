@@ -1,0 +1,79 @@
+"""Every statement of the store that is run once per row or more, compiled for its database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select
+
+from ledger.chain import schema
+from ledger.chain.database import Database, Query
+
+
+class Queries:
+    """The statements, in the words of one database."""
+
+    def __init__(self, database: Database) -> None:
+        blocks, state, tiles = schema.blocks.c, schema.state.c, schema.tiles.c
+        transactions, log, votes = schema.transactions.c, schema.log.c, schema.votes.c
+
+        def query(statement: Any) -> Query:
+            return Query(statement, database.engine)
+
+        height: Any = bindparam("height")
+        self.stored = query(select(schema.blocks).where(blocks.height == height))
+        self.header = query(select(blocks.header).where(blocks.height == height))
+        self.certificate = query(select(blocks.certificate).where(blocks.height == height))
+        self.results = query(select(blocks.results).where(blocks.height == height))
+        self.block = query(select(blocks.header, blocks.body).where(blocks.height == height))
+        self.tree = query(select(blocks.tree).where(blocks.height == height))
+        self.total = query(select(blocks.total).where(blocks.height == height))
+        self.newest = query(select(func.max(blocks.height)))
+        self.tile = query(
+            select(tiles.tile).where(tiles.height == height, tiles.path == bindparam("path"))
+        )
+        self.value = query(
+            select(state.value)
+            .where(
+                state.name == bindparam("name"),
+                state.height <= height,
+                state.key == bindparam("key"),
+            )
+            .order_by(state.height.desc())
+            .limit(1)
+        )
+        self.history = query(
+            select(state.height, state.value)
+            .where(
+                state.name == bindparam("name"),
+                state.height <= height,
+                state.key == bindparam("key"),
+            )
+            .order_by(state.height)
+        )
+        self.under = query(
+            select(state.id, state.key, state.height, state.value)
+            .where(state.map == bindparam("map"), state.id < bindparam("before"))
+            .order_by(state.id.desc())
+            .limit(bindparam("rows"))
+        )
+        self.locate = query(
+            select(transactions.height, transactions.place).where(
+                transactions.id == bindparam("id")
+            )
+        )
+        self.node = query(
+            select(log.hash).where(log.level == bindparam("level"), log.place == bindparam("place"))
+        )
+        self.votes = query(
+            select(schema.votes).where(votes.height == height).order_by(votes.view, votes.phase)
+        )
+        self.add_block = query(insert(schema.blocks))
+        self.add_transaction = query(insert(schema.transactions))
+        self.add_state = query(
+            insert(schema.state).values(
+                {name: bindparam(name) for name in ("name", "map", "height", "key", "value")}
+            )
+        )
+        self.add_tile = query(insert(schema.tiles))
+        self.add_node = query(insert(schema.log))

@@ -1,0 +1,83 @@
+"""What the rows of a store hold, and how it is read back from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from ledger.chain import limits
+from ledger.chain.block import Header, check_header
+from ledger.chain.codec import Malformed, decode
+from ledger.chain.database import StoreUnusable
+from ledger.crypto.hashing import STATE_KEY
+
+#: Results are kept, not sent: a block's worth of the largest ones bounds what is read back.
+MAX_RESULTS_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """One row of blocks as it is on the disk. ``body`` and ``results`` are encoded arrays."""
+
+    height: int
+    tree: int
+    total: int
+    header: bytes
+    certificate: bytes
+    results: bytes
+    body: bytes
+
+    @property
+    def block(self) -> bytes:
+        """The encoded block: an array of its header and its envelopes."""
+        return b"\x92" + self.header + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """A state entry, and the height of the block that wrote its value; None if it deleted it."""
+
+    key: bytes
+    height: int
+    value: bytes | None
+
+
+def key_number(key: bytes) -> int:
+    """By what an entry is found: the first 8 bytes of its key's hash, as a signed number."""
+    return int.from_bytes(STATE_KEY(key)[:8], "big", signed=True)
+
+
+def map_number(key: bytes) -> int:
+    """By what the entries of one map are listed: 4 bytes of the hash of ``contract/map``."""
+    return _map_number(b"/".join(key.split(b"/", 2)[:2]))
+
+
+@lru_cache(maxsize=1_024)
+def _map_number(name: bytes) -> int:
+    return int.from_bytes(sha256(name).digest()[:4], "big", signed=True)
+
+
+def decoded(raw: bytes, kind: Any, limit: int, height: int) -> Any:
+    """Read one cell of a block's row; raises `StoreUnusable` where it is not what it was."""
+    try:
+        return decode(raw, kind, limit=limit)
+    except Malformed as error:
+        raise StoreUnusable(f"block {height} is damaged in the store: {error}") from None
+
+
+def decoded_header(raw: bytes, height: int) -> Header:
+    """Read a stored header; raises `StoreUnusable`."""
+    header: Header = decoded(raw, Header, limits.MAX_BLOCK_BYTES, height)
+    try:
+        check_header(header)
+    except Malformed as error:
+        raise StoreUnusable(f"block {height} is damaged in the store: {error}") from None
+    return header
+
+
+def decoded_array(raw: bytes, limit: int, height: int) -> tuple[bytes, ...]:
+    """Read a stored array of byte strings; raises `StoreUnusable`."""
+    items: tuple[bytes, ...] = decoded(raw, tuple[bytes, ...], limit, height)
+    return items
