@@ -15,13 +15,13 @@ setup: .venv/.ready
 	./scripts/setup.sh
 
 demo: setup
-	$(BIN)/health-ledger demo $(DEMO_ARGS)
+	@$(BIN)/health-ledger demo $(DEMO_ARGS)
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: setup
-	$(BIN)/health-ledger bench $(BENCH_ARGS)
+	@$(BIN)/health-ledger bench $(BENCH_ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ comes in through the `Tip` that the block is put on, and nothing is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,27 +97,14 @@ def admission_fault(
     return None
 
 
-def _gas(result: Result) -> int:
-    return sum(call.gas for call in result.calls)
-
-
-def _within_gas(results: Iterable[Result], limit: int) -> int:
-    """How many results fit: none may follow once the gas of those before reached the limit."""
-    spent = 0
-    count = 0
-    for result in results:
-        if spent >= limit:
-            break
-        spent += _gas(result)
-        count += 1
-    return count
-
-
 def _execute(
     tip: Tip, machine: Machine, time: int, transactions: Sequence[Transaction]
 ) -> Execution:
     context = BlockContext(tip.header.chain, tip.header.height + 1, time)
-    return machine.execute(tip.read, context, transactions, tip.parameters.call_gas)
+    parameters = tip.parameters
+    return machine.execute(
+        tip.read, context, transactions, parameters.call_gas, parameters.block_gas
+    )
 
 
 def candidate(
@@ -145,10 +132,7 @@ def candidate(
         and admission_fault(transaction, tip.header.chain, height, tip.parameters) is None
     ]
     execution = _execute(tip, machine, time, chosen)
-    fitting = _within_gas(execution.results, tip.parameters.block_gas)
-    if fitting < len(chosen):
-        chosen = chosen[:fitting]
-        execution = _execute(tip, machine, time, chosen)
+    chosen = chosen[: len(execution.results)]
     update = tip.tree.update(execution.writes, height)
     encoded = tuple(encode(result) for result in execution.results)
     raws = tuple(transaction.raw for transaction in chosen)
@@ -248,9 +232,10 @@ def check(
     _same("transactions root", merkle.root(block.transactions), header.transactions_root)
     transactions = _read_transactions(tip, block, verified)
     execution = _execute(tip, machine, header.time, transactions)
-    fitting = _within_gas(execution.results, tip.parameters.block_gas)
-    if fitting < len(transactions):
-        raise BlockFault("the block's gas ran out before this one", transaction=fitting)
+    if len(execution.results) < len(transactions):
+        raise BlockFault(
+            "the block's gas ran out before this one", transaction=len(execution.results)
+        )
     encoded = tuple(encode(result) for result in execution.results)
     _same("results root", merkle.root(encoded), header.results_root)
     update = tip.tree.update(execution.writes, header.height)

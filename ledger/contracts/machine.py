@@ -126,17 +126,21 @@ class Machine:
         context: BlockContext,
         transactions: Sequence[Transaction],
         gas_limit: int,
+        block_gas: int = limits.MAX_BLOCK_GAS,
     ) -> Execution:
         """Run the transactions of a block in order.
 
         Args:
             read: the state that the block is put on.
             gas_limit: for each call, the calls that it makes included.
+            block_gas: no transaction is run any more once those before have used so much; there
+                are fewer results than transactions then. The calls of one transaction together
+                get no more either.
 
         Raises:
             Malformed: the state holds what no contract wrote.
         """
-        return _with_room(lambda: self._execute(read, context, transactions, gas_limit))
+        return _with_room(lambda: self._execute(read, context, transactions, gas_limit, block_gas))
 
     def query(
         self,
@@ -178,16 +182,31 @@ class Machine:
     # Blocks and transactions
 
     def _execute(
-        self, read: Read, context: BlockContext, transactions: Sequence[Transaction], gas: int
+        self,
+        read: Read,
+        context: BlockContext,
+        transactions: Sequence[Transaction],
+        gas: int,
+        block_gas: int,
     ) -> Execution:
         overlay = Overlay(read)
-        results = [
-            self._transaction(overlay, context, transaction, gas) for transaction in transactions
-        ]
+        results: list[Result] = []
+        spent = 0
+        for transaction in transactions:
+            if spent >= block_gas:
+                break
+            result = self._transaction(overlay, context, transaction, gas, block_gas)
+            spent += sum([call.gas for call in result.calls])
+            results.append(result)
         return Execution(results, overlay.writes())
 
     def _transaction(
-        self, overlay: Overlay, block: BlockContext, transaction: Transaction, gas: int
+        self,
+        overlay: Overlay,
+        block: BlockContext,
+        transaction: Transaction,
+        gas: int,
+        purse: int,
     ) -> Result:
         body = transaction.body
         signers = tuple([signer.hex() for signer in body.signers])
@@ -197,8 +216,9 @@ class Machine:
         results: list[CallResult] = []
         for index, call in enumerate(body.calls):
             context = CallContext(block.height, block.time, signers, identity, index)
-            result, size = self._call(overlay, context, call, gas, left, "export")
+            result, size = self._call(overlay, context, call, min(gas, purse), left, "export")
             left -= size
+            purse -= result.gas
             results.append(result)
             if body.atomic and not result.ok:
                 overlay.undo_to(start)

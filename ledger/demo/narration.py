@@ -89,8 +89,8 @@ LINES: Final[dict[str, tuple[str, str]]] = {
         "  {id}：拒绝，{element}：{reason}",
     ),
     "killed": (
-        "{node} is killed (SIGKILL); the others go on",
-        "{node} 被强制终止（SIGKILL），其余节点继续工作",
+        "{node}, whose turn it is to propose, is killed (SIGKILL); the others go on",
+        "正在出块的 {node} 被强制终止（SIGKILL），其余节点继续工作",
     ),
     "back": ("{node} is started again and catches up", "{node} 重新启动并追上进度"),
     "agree": (

@@ -170,8 +170,7 @@ def _play(
         story = Story(stage, tell)
         story.anchoring()
         story.recognition()
-        victim = validators[-1]
-        story.kill(victim)
+        victim = story.kill_proposer()
         story.referral()
         story.consent_and_withdrawal()
         story.revive(victim)

@@ -106,6 +106,8 @@ class Story:
         turn = number % len(patients)
         for patient in patients[turn:] + patients[:turn]:
             for holder in self._holders():
+                if self.stage.nodes_of(holder.id)[0] not in self.stage.fleet.running:
+                    continue
                 if holder_has and not self.stage.people.with_role(holder_has, holder.id):
                     continue
                 found = [held for held in self._held(patient, holder) if fits(held)]
@@ -355,10 +357,12 @@ class Story:
 
     # --- a validator goes and comes back -------------------------------------------------------
 
-    def kill(self, node: str) -> None:
-        """Pull the plug of a validator."""
+    def kill_proposer(self) -> str:
+        """Pull the plug of the validator whose turn it is to propose; its node id."""
+        node = str(self.stage.client(self.stage.founding.validators[0]).status()["proposer"])
         self.tell("killed", node=node)
         self.stage.fleet.kill(node)
+        return node
 
     def revive(self, node: str) -> None:
         """Start it again."""

@@ -220,12 +220,15 @@ class Driver:
         parameters = self._replica.parameters
         if 0 < len(self._mempool) < parameters.block_transactions // 4:
             await asyncio.sleep(LINGER_SECONDS)
-        count = min(parameters.block_transactions, self._pace.transactions(parameters.view_timeout))
-        chosen = self._mempool.take(parameters.block_bytes, count, height)
+        chosen = self._pace.fitting(
+            self._mempool.take(parameters.block_bytes, parameters.block_transactions, height),
+            parameters.view_timeout,
+        )
         start = asyncio.get_running_loop().time()
         block = await self._executor.build(height, view, self.node, now_ms(), chosen)
-        self._pace.took(len(chosen), asyncio.get_running_loop().time() - start)
         if block is not None:
+            seconds = asyncio.get_running_loop().time() - start
+            self._pace.took(chosen[: len(block.transactions)], seconds)
             self.feed(inputs.BlockBuilt(height, view, block))
 
     async def _check(self, digest: bytes, block: Block) -> None:
