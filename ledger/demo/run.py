@@ -83,6 +83,7 @@ def main(
         error.print(str(invalid), markup=False)
         return USAGE
     except _Stopped:
+        Narrator(language, lambda line: console.print(line, markup=False))("stopped")
         return GOOD
     except (
         FoundingRefused,

@@ -11,7 +11,7 @@ from importlib.resources import files
 import msgspec
 
 from ledger.chain.genesis import read_genesis
-from ledger.chain.pointer import SALT_SIZE, commitment
+from ledger.chain.pointer import SALT_SIZE, commitment, record_digest
 from ledger.client.builder import call
 from ledger.client.http import NodeRefused, NodeUnreachable
 from ledger.client.verify import check_receipt, trust_in
@@ -305,7 +305,7 @@ class Story:
                     id=secrets.token_hex(8),
                     subject=imported.subject,
                     rules=[dict(rule) for rule in imported.rules],
-                    source=commitment(secrets.token_bytes(SALT_SIZE), name),
+                    source=record_digest(secrets.token_bytes(SALT_SIZE), raw),
                 )
                 self.stage.act(patient, told)
                 self.tally.consents_active += 1
