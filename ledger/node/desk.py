@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from ledger.chain.block import ValidatorSet
 from ledger.chain.transaction import Call
@@ -78,7 +79,7 @@ class RecordDesk:
                         self._vault, self._home.institution, subjects, now_ms(), self._perform
                     )
                     self._metrics.anchoring.set(now_ms() / 1000)
-            except (AnchoringFailed, TimeoutError, PermissionError, OSError) as error:
+            except (AnchoringFailed, DBAPIError, TimeoutError, PermissionError, OSError) as error:
                 _log.warning("anchoring_interrupted", error=str(error))
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause)
@@ -110,10 +111,16 @@ class RecordDesk:
         call = Call(
             "access", "release", {"request": grant.decision, "digest": grant.pointer.digest}
         )
-        _height, result = await self._perform(call)
-        if not result.ok and not result.error.startswith("already_released"):
-            _log.error("release_not_recorded", decision=grant.decision, error=result.error)
-            raise counter.Refused(counter.Why.UNAVAILABLE)
+        try:
+            _height, result = await self._perform(call)
+            problem = "" if result.ok else result.error
+        except (TimeoutError, PermissionError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem and not problem.startswith("already_released"):
+            _log.error("release_not_recorded", decision=grant.decision, error=problem)
+            unavailable = counter.Refused(counter.Why.UNAVAILABLE)
+            self._withheld(unavailable)
+            raise unavailable
         self._metrics.released.inc()
         _log.info("record_released", decision=grant.decision, purpose=grant.purpose)
         return sealed

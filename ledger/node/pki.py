@@ -41,6 +41,7 @@ _UNREADABLE: Final = (
     TypeError,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
+    x509.InvalidVersion,
     x509.ExtensionNotFound,
     x509.UnsupportedGeneralNameType,
 )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from chains import Chain
 
+from tests.support.founded import Chain
 from tests.support.local_service import Consortium
 
 Factory = Callable[[], asyncio.AbstractEventLoop]

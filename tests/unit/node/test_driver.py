@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from chains import Chain
 from peers import until
 
 from ledger.chain.block import Block, Certificate
@@ -26,6 +25,7 @@ from ledger.node.executor import Executor
 from ledger.node.frames import Consensus, Frame
 from ledger.node.mempool import Mempool
 from ledger.node.room import Room
+from tests.support.founded import Chain
 
 NODE = "east-1"
 MESSAGE = Prepare(1, 0, bytes(32), NODE, bytes(64))

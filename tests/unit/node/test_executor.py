@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from chains import Chain
 
 from ledger.chain.block import Block, Certificate, InvalidCertificate
 from ledger.contracts import blocks
 from ledger.contracts.blocks import BlockFault
 from ledger.node.executor import Executor
+from tests.support.founded import Chain
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-from chains import Chain
 from peers import until
 
 from ledger.chain.codec import Malformed, encode
@@ -18,6 +17,7 @@ from ledger.node import inbox as inbox_module
 from ledger.node.frames import Transactions
 from ledger.node.inbox import Inbox
 from ledger.node.mempool import Mempool
+from tests.support.founded import Chain
 
 
 @dataclass
