@@ -13,7 +13,7 @@ from ledger.chain.codec import Record
 class Vote(Record, frozen=True, array_like=True):
     """One promise of this node, unique by (height, view, phase).
 
-    ``phase``: one of the kinds in `ledger.consensus.votes`. ``digest``: 32-byte hash of what was
+    ``phase``: one of the kinds in `ledger.consensus.promises`. ``digest``: 32-byte hash of what was
     promised, so that two records can be compared without decoding them. ``message``: the encoded
     promise, enough to send it again byte for byte.
     """

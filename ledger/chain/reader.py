@@ -1,0 +1,231 @@
+"""Reading a store: blocks and what came of them, the state at any height, the log of headers.
+
+A reader sees the last finished transaction of whoever writes. Any number of threads may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import select
+
+from ledger.chain import limits, merkle, schema
+from ledger.chain.block import Block, Certificate, Header
+from ledger.chain.database import Database, StoreUnusable, typed_errors
+from ledger.chain.merkle import Log
+from ledger.chain.queries import Queries
+from ledger.chain.rows import (
+    MAX_RESULTS_BYTES,
+    StoredBlock,
+    StoredEntry,
+    decoded,
+    decoded_array,
+    decoded_header,
+    key_number,
+    map_number,
+)
+from ledger.chain.vote import Vote
+
+#: Above every height and every row number.
+_END = 2**62
+
+
+class StoreReader:
+    """The answers of an open database. A cell that is not what it was raises `StoreUnusable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = Queries(database)
+
+    @property
+    def read_only(self) -> bool:
+        return self._database.read_only
+
+    def size_bytes(self) -> int:
+        """What the store takes on disk."""
+        return self._database.size_bytes()
+
+    def close(self) -> None:
+        """Close every connection; the store must not be used after."""
+        self._database.close()
+
+    def _meta(self, name: str) -> bytes | None:
+        statement = select(schema.meta.c.value).where(schema.meta.c.name == name)
+        with self._database.engine.connect() as connection:
+            value: bytes | None = connection.execute(statement).scalar()
+        return value
+
+    # Blocks.
+
+    def head(self) -> Header | None:
+        """The newest final header, or None for an empty store."""
+        newest: int | None = self._database.one(self._queries.newest)[0]
+        return None if newest is None else self.header(newest)
+
+    def height(self) -> int:
+        """The height of the newest block; -1 for an empty store."""
+        head = self.head()
+        return -1 if head is None else head.height
+
+    def stored(self, height: int) -> StoredBlock | None:
+        """A row of blocks exactly as it is stored, for auditors and exports."""
+        row = self._database.one(self._queries.stored, (height,))
+        return None if row is None else StoredBlock(*row)
+
+    def header(self, height: int) -> Header | None:
+        row = self._database.one(self._queries.header, (height,))
+        return None if row is None else decoded_header(row[0], height)
+
+    def header_hash(self, height: int) -> bytes:
+        """The hash of the header at a height; raises `StoreUnusable` where there is none."""
+        header = self.header(height)
+        if header is None:
+            raise StoreUnusable(f"there is no block {height}")
+        return header.hash()
+
+    def block(self, height: int) -> Block | None:
+        row = self._database.one(self._queries.block, (height,))
+        if row is None:
+            return None
+        return Block(
+            decoded_header(row[0], height), decoded_array(row[1], limits.MAX_BLOCK_BYTES, height)
+        )
+
+    def certificate(self, height: int) -> Certificate | None:
+        """What made the block final; None at height 0, which nobody certifies."""
+        row = self._database.one(self._queries.certificate, (height,))
+        if row is None or not row[0]:
+            return None
+        certificate: Certificate = decoded(row[0], Certificate, limits.MAX_FRAME_BYTES, height)
+        return certificate
+
+    def results(self, height: int) -> tuple[bytes, ...] | None:
+        """The encoded `Result` of each transaction of a block."""
+        row = self._database.one(self._queries.results, (height,))
+        return None if row is None else decoded_array(row[0], MAX_RESULTS_BYTES, height)
+
+    def blocks(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[Block, Certificate | None, tuple[bytes, ...]]]:
+        """Blocks with certificates and results, from ``start`` up to, not including, ``stop``."""
+        last = self.height() + 1 if stop is None else min(stop, self.height() + 1)
+        for height in range(start, last):
+            block, results = self.block(height), self.results(height)
+            if block is None or results is None:
+                raise StoreUnusable(f"there is no block {height}")
+            yield block, self.certificate(height), results
+
+    def locate(self, tx_id: bytes) -> tuple[int, int] | None:
+        """The height and the place in the block of a transaction on the chain."""
+        row = self._database.one(self._queries.locate, (tx_id,))
+        return None if row is None else (row[0], row[1])
+
+    def seen(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Which of these transactions are on the chain."""
+        sql = self._queries.locate.sql
+        with typed_errors():
+            execute = self._database.reader().execute
+            return {tx_id for tx_id in ids if execute(sql, (tx_id,)).fetchone() is not None}
+
+    def counts(self) -> tuple[int, int]:
+        """How many blocks and how many transactions there are."""
+        height = self.height()
+        if height < 0:
+            return 0, 0
+        return height + 1, self._database.one(self._queries.total, (height,))[0]
+
+    # The state.
+
+    def value(self, key: bytes, height: int | None = None) -> bytes | None:
+        """The value of an entry now, or after the block of a height; None where it has none."""
+        at = _END if height is None else height
+        row = self._database.one(self._queries.value, (key_number(key), at, key))
+        return None if row is None else row[0]
+
+    def history(self, key: bytes, height: int | None = None) -> list[StoredEntry]:
+        """Every value that an entry had up to a height, oldest first."""
+        at = _END if height is None else height
+        rows = self._database.all(self._queries.history, (key_number(key), at, key))
+        return [StoredEntry(key, *row) for row in rows]
+
+    def values_under(
+        self, prefix: bytes, limit: int = 100, *, before: int | None = None, scan: int = 10_000
+    ) -> tuple[list[StoredEntry], int | None]:
+        """Entries whose key starts with ``prefix``, those written last first.
+
+        Args:
+            prefix: ``contract/map/`` or longer, or the whole key of a value.
+            limit: how many entries at most.
+            before: the mark that an earlier call returned, to go on from there. An entry that
+                changed between two calls can appear again.
+            scan: how many writes are looked at before the call gives up.
+
+        Returns:
+            The entries, and the mark to go on from, or None after the last.
+        """
+        mark = _END if before is None else before
+        found: list[StoredEntry] = []
+        known: set[bytes] = set()
+        number = map_number(prefix)
+        while scan > 0:
+            page = min(500, scan)
+            rows = self._database.all(self._queries.under, (number, mark, page))
+            for row, key, height, value in rows:
+                mark = row
+                if key in known or not key.startswith(prefix):
+                    continue
+                known.add(key)
+                # A later write may have been on an earlier page of the listing.
+                if value is None or (before is not None and self.value(key) != value):
+                    continue
+                found.append(StoredEntry(key, height, value))
+                if len(found) == limit:
+                    return found, mark
+            if len(rows) < page:
+                return found, None
+            scan -= page
+        return found, mark
+
+    def tree_height(self, height: int | None = None) -> int | None:
+        """The height of the root tile in force at a height; None for an empty store."""
+        at = self.height() if height is None else height
+        row = self._database.one(self._queries.tree, (at,))
+        return None if row is None else row[0]
+
+    def tile(self, path: bytes, height: int) -> bytes | None:
+        """The version of a tile that was written at exactly that height."""
+        row = self._database.one(self._queries.tile, (height, path))
+        return None if row is None else row[0]
+
+    # The log of headers.
+
+    def _node(self, level: int, place: int) -> bytes:
+        row = self._database.one(self._queries.node, (level, place))
+        if row is None:
+            raise StoreUnusable(f"node {place} of level {level} of the log is missing")
+        node: bytes = row[0]
+        return node
+
+    def log(self) -> Log:
+        """The log of all headers up to the newest, to compute the next log root with."""
+        return Log.load(self._node, self.height() + 1)
+
+    def log_path(self, index: int, size: int) -> tuple[bytes, ...]:
+        """The inclusion path of header ``index`` in the log of the first ``size`` headers."""
+        self._check_size(size)
+        return merkle.inclusion_path_from(self._node, index, size)
+
+    def log_consistency(self, first: int, size: int) -> tuple[bytes, ...]:
+        """The proof that the log of ``size`` headers begins with that of ``first``."""
+        self._check_size(size)
+        return merkle.consistency_path_from(self._node, first, size)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.height() + 1:
+            raise IndexError(f"the log has no {size} headers yet")
+
+    # Votes.
+
+    def votes(self, height: int) -> list[Vote]:
+        """The promises of one height, by view and phase."""
+        return [Vote(*row) for row in self._database.all(self._queries.votes, (height,))]
