@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
-from ledger.audit.report import Fault, shown
+from ledger.audit.report import Fault, difference, shown
 from ledger.audit.source import Tables
 from ledger.chain import schema
 from ledger.chain.database import StoreError
@@ -151,11 +151,15 @@ def _row_fault(
         for column, mine, other in zip(compared.table.columns, ours, theirs, strict=True)
         if mine != other or type(mine) is not type(other)
     )
+    if isinstance(mine, bytes) and isinstance(other, bytes):
+        expected, found = difference(mine, other)
+    else:
+        expected, found = shown(mine), shown(other)
     return Fault(
         f"{column} is not what the blocks make",
         place,
         table=name,
         key=key,
-        expected=shown(mine),
-        found=shown(other),
+        expected=expected,
+        found=found,
     )

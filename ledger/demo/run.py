@@ -103,8 +103,10 @@ def main(
 def _configuration(path: Path | None) -> NetworkConfig:
     if path is not None:
         return load_config(path)
-    with as_file(files("ledger").parent / DEFAULT_CONFIG) as default:  # type: ignore[attr-defined]
-        return load_config(default)
+    with as_file(files("ledger")) as package:
+        # Inside the package when it was installed, beside it in a checkout.
+        places = (package / DEFAULT_CONFIG, package.parent / DEFAULT_CONFIG)
+        return load_config(next((place for place in places if place.exists()), places[0]))
 
 
 @contextmanager

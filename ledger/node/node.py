@@ -48,6 +48,8 @@ _log = structlog.get_logger(__name__)
 
 #: A validator waits so long for its own decision before it fetches a single block, in seconds.
 PATIENCE_SECONDS = 0.5
+#: How often a starting validator looks whether it may vote yet, in seconds.
+JOIN_SECONDS = 0.05
 #: A node that lags is told so at most once in this time, in seconds.
 REMIND_SECONDS = 0.5
 #: Heights for which a transaction of the node itself stays valid.
@@ -91,7 +93,7 @@ class Node(ChainReads):
         self._tasks: list[asyncio.Task[None]] = []
         self._ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         self._oldest: tuple[bytes, float] | None = None
-        self._missing_since: dict[str, int] = {}
+        self._missing_since = dict.fromkeys(self._other_validators(), now_ms())
         self._reminded: dict[str, float] = {}
         self._view_changes = 0
         self._next_expiry = Expiry(
@@ -186,9 +188,27 @@ class Node(ChainReads):
         self._spawn(self.sync.run())
         self._spawn(self.inbox.repeat())
         if self.driver is not None:
-            self._spawn(self.driver.run())
+            self._spawn(self._join(self.driver))
         self._spawn(self._desk.keep_anchored())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.validates)
+
+    async def _join(self, driver: Driver) -> None:
+        """Vote once a quorum is in touch and this node is not behind it.
+
+        A node that comes back without its newest blocks would otherwise vote on a height for which
+        it may have voted before. Of the heights that others claim, the highest that f+1 of them
+        reach counts: one honest node is among those, and f liars cannot hold this node back.
+        """
+        while True:
+            validators = self.replica.validators
+            others = set(self._other_validators())
+            claims = sorted(peer.height for peer in self.links.peers() if peer.node in others)
+            if len(claims) + 1 >= validators.quorum:
+                reached = claims[-(validators.faults + 1)] if validators.faults else claims[-1]
+                if self._height() >= reached:
+                    break
+            await asyncio.sleep(JOIN_SECONDS)
+        await driver.run()
 
     async def run(self) -> None:
         """Return when the first part of the node fails, by raising what it raised."""
