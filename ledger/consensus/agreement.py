@@ -18,13 +18,11 @@ and QBFT do: each height is an instance of its own and its commit quorum the che
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ledger.chain.block import Block
 from ledger.consensus import promises as kinds
-from ledger.consensus import timeouts
 from ledger.consensus.ballots import Ballots
 from ledger.consensus.candidates import Candidates
+from ledger.consensus.clock import Clock
 from ledger.consensus.committee import Committee, highest_prepared
 from ledger.consensus.effects import Broadcast, BuildBlock, CheckBlock, Decide, Send
 from ledger.consensus.errors import PeerFault, ProtocolBug
@@ -44,20 +42,8 @@ from ledger.consensus.messages import (
 from ledger.consensus.outbox import Outbox
 from ledger.consensus.phases import OPEN, Event, Phase, step
 from ledger.consensus.promises import Promises
+from ledger.consensus.proposal import Proposal
 from ledger.consensus.status import Status
-
-
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    """The proposal that stands in the current view; no ``message`` after a restart."""
-
-    digest: bytes
-    block: Block
-    message: PrePrepare | NewView | None
-
-    @property
-    def pre_prepare(self) -> PrePrepare | None:
-        return self.message.pre_prepare if isinstance(self.message, NewView) else self.message
 
 
 class Agreement:
@@ -76,16 +62,16 @@ class Agreement:
         self.committee = committee
         self._promises = promises
         self._outbox = outbox
+        self._clock = Clock(committee.parameters, outbox)
         self._work = work_pending
         self._ballots = Ballots(committee.height, committee.quorum)
         self._candidates = Candidates()
         self._intake = Intake(committee, self._ballots, self._candidates)
         self._phase = Phase.WAITING
         self._view = 0
-        self._proposal: _Proposal | None = None
+        self._proposal: Proposal | None = None
         #: The VIEW-CHANGEs by which this node was elected in the current view.
         self._mandate: tuple[ViewChange, ...] = ()
-        self._view_timer_runs = False
         self._refusal: str | None = None
 
     @property
@@ -99,16 +85,16 @@ class Agreement:
         self._recount()
         lock = self._promises.lock
         if lock is not None:
-            self._lock(lock.certificate.digest, lock.block)
+            self._candidates.lock(lock.certificate.digest, lock.block)
         view = self._promises.newest_view
         if view is None:
             self._await_proposal()
             return
         self._view = view
         if lock is not None and lock.certificate.view == view:
-            self._proposal = _Proposal(lock.certificate.digest, lock.block, None)
+            self._proposal = Proposal(lock.certificate.digest, lock.block, None)
             self._move(Event.RESUMED)
-            self._start_view_timer()
+            self._clock.give_time(view)
         elif self._promises.only_left_for(view):
             self._move(Event.GAVE_UP)
         else:
@@ -126,11 +112,10 @@ class Agreement:
     def _await_proposal(self) -> None:
         """In phase WAITING: propose, or start the clock for whoever should."""
         idle = not self._work and self._promises.newest_view is None
-        interval = self.committee.parameters.empty_block_interval if idle else 0
         if not self._may_open():
-            self._start_view_timer(interval)
+            self._clock.give_time(self._view, idle=idle)
         elif idle:
-            self._outbox.start(Timer.IDLE, self._view, interval)
+            self._clock.wait_for_work(self._view)
         else:
             self._build(Event.CALLED)
 
@@ -173,7 +158,7 @@ class Agreement:
         if certificate is None or block is None:
             return False
         self._move(Event.FINAL)
-        self._outbox.stop(*Timer)
+        self._clock.stop()
         self._outbox.put(Decide(block, certificate))
         return True
 
@@ -181,8 +166,8 @@ class Agreement:
 
     def _build(self, event: Event) -> None:
         self._move(event)
-        self._outbox.stop(Timer.IDLE)
-        self._start_view_timer()
+        self._clock.stop_waiting()
+        self._clock.give_time(self._view)
         self._outbox.put(BuildBlock(self.committee.height, self._view))
 
     def block_built(self, view: int, block: Block) -> None:
@@ -197,7 +182,7 @@ class Agreement:
         digest = block.header.hash()
         self._candidates.judge(digest, None)
         message = self._propose(block)
-        self._proposal = _Proposal(digest, block, message)
+        self._proposal = Proposal(digest, block, message)
         self._move(Event.BUILT)
         self._prepare(digest, message)
 
@@ -207,15 +192,15 @@ class Agreement:
         self._count_own(pre_prepare)
         return NewView(pre_prepare, self._mandate) if self._mandate else pre_prepare
 
-    def _adopt(self, view: int, proposal: _Proposal) -> None:
+    def _adopt(self, view: int, proposal: Proposal) -> None:
         """Enter the view of a valid proposal and have its block checked."""
         self._move(Event.PROPOSED)
         self._view = view
         self._proposal = proposal
         self._mandate = ()
         self._candidates.keep(proposal.digest, proposal.block)
-        self._outbox.stop(Timer.IDLE)
-        self._start_view_timer()
+        self._clock.stop_waiting()
+        self._clock.give_time(self._view)
         if self._candidates.judged(proposal.digest):
             self._apply_verdict(proposal)
         elif self._candidates.to_check(proposal.digest):
@@ -231,7 +216,7 @@ class Agreement:
         if self._phase is Phase.CHECKING and proposal is not None and proposal.digest == digest:
             self._apply_verdict(proposal)
 
-    def _apply_verdict(self, proposal: _Proposal) -> None:
+    def _apply_verdict(self, proposal: Proposal) -> None:
         fault = self._candidates.fault(proposal.digest)
         if fault is None:
             self._move(Event.PASSED)
@@ -257,7 +242,7 @@ class Agreement:
     def _commit(self, certificate: PreparedCertificate, block: Block) -> None:
         self._move(Event.PREPARED)
         commit = self._promises.commit(certificate, block)
-        self._lock(certificate.digest, block)
+        self._candidates.lock(certificate.digest, block)
         self._count_own(commit)
         self._outbox.save(self._promises)
         self._outbox.put(Broadcast(commit))
@@ -274,8 +259,7 @@ class Agreement:
         self._view = view
         self._proposal = None
         self._mandate = ()
-        self._view_timer_runs = False
-        self._outbox.stop(Timer.IDLE, Timer.VIEW)
+        self._clock.leave_view()
         change = self._promises.view_change(view)
         self._count_own(change)
         self._outbox.save(self._promises)
@@ -297,8 +281,8 @@ class Agreement:
         and the others could not find it again.
         """
         arrived = self._ballots.supporters(self._view) >= self.committee.quorum
-        if arrived and not self._view_timer_runs:
-            self._start_view_timer()
+        if arrived and not self._clock.view_runs:
+            self._clock.give_time(self._view)
         if not self._is_proposer():
             return
         self._mandate = self._ballots.changes_to(self._view, self._candidates)
@@ -312,7 +296,7 @@ class Agreement:
         message = self._propose(block)
         self._outbox.save(self._promises)
         self._outbox.put(Broadcast(message))
-        self._adopt(self._view, _Proposal(highest.digest, block, message))
+        self._adopt(self._view, Proposal(highest.digest, block, message))
 
     # Messages
 
@@ -357,7 +341,7 @@ class Agreement:
             self._outbox.accuse(fault)
             self._refuse(fault.detail)
             return
-        self._adopt(view, _Proposal(digest, block, message))
+        self._adopt(view, Proposal(digest, block, message))
 
     def send_again(self) -> None:
         """The votes of the present view, and the own proposal to those who did not answer it."""
@@ -409,10 +393,6 @@ class Agreement:
         if self._ballots.has_news(vote):
             self._ballots.add(vote)
 
-    def _lock(self, digest: bytes, block: Block) -> None:
-        self._candidates.lock(digest, block)
-        self._candidates.judge(digest, None)
-
     def _is_proposer(self) -> bool:
         return self.committee.proposer(self._view) == self.node
 
@@ -420,8 +400,3 @@ class Agreement:
         """Whether this node proposes first at this height and has not done so before a restart."""
         made = self._promises.made(kinds.PRE_PREPARE, 0)
         return self._view == 0 and self._is_proposer() and not made
-
-    def _start_view_timer(self, extra: int = 0) -> None:
-        self._view_timer_runs = True
-        delay = timeouts.view_timeout(self.committee.parameters, self._view) + extra
-        self._outbox.start(Timer.VIEW, self._view, delay)

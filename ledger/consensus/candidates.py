@@ -37,8 +37,9 @@ class Candidates:
             del self._blocks[next(iter(self._blocks))]
 
     def lock(self, digest: bytes, block: Block) -> None:
-        """Hold on to the locked block whatever comes; replaces the one locked before."""
+        """Hold on to a good block whatever comes; replaces the one locked before."""
         self._locked = digest, block
+        self.judge(digest, None)
 
     def to_check(self, digest: bytes) -> bool:
         """Whether the block has yet to be given out for checking; true once."""
