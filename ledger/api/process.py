@@ -23,7 +23,7 @@ from ledger.node.driver import Diverged
 from ledger.node.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.node import Node
 from ledger.node.tomlfile import InvalidFile
-from ledger.node.vault.vault import VaultUnusable
+from ledger.node.vault.tables import VaultUnusable
 
 _log = structlog.get_logger(__name__)
 

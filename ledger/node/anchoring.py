@@ -13,7 +13,8 @@ import structlog
 
 from ledger.chain.result import CallResult
 from ledger.chain.transaction import Call
-from ledger.node.vault.vault import TakeIn, Vault
+from ledger.node.vault.intake import TakeIn
+from ledger.node.vault.vault import Vault
 
 _log = structlog.get_logger(__name__)
 

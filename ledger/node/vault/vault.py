@@ -8,10 +8,9 @@ pointer what a record says, and without the file the holder can release nothing.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -22,15 +21,11 @@ from ledger.chain import merkle
 from ledger.chain.codec import decode_value
 from ledger.chain.pointer import Pointer, pointer_from_value, record_digest
 from ledger.crypto.hashing import same
-from ledger.fhir.records import Description, InvalidResource, Resource, describe, parse_resource
-from ledger.node.vault.connector import (
-    FHIR_JSON,
-    Connector,
-    Problem,
-    RecordUnavailable,
-    SourceRecord,
-)
+from ledger.fhir.records import Description
+from ledger.node.vault.connector import Connector, RecordUnavailable, SourceRecord
+from ledger.node.vault.intake import TakeIn, described
 from ledger.node.vault.pointing import Salts, make_pointer
+from ledger.node.vault.tables import batches, open_tables, records
 
 T = TypeVar("T")
 
@@ -40,40 +35,9 @@ CHUNK: Final = 500
 CACHED_BATCHES: Final = 64
 _POINTER_LIMIT: Final = 4096
 
-_metadata = sa.MetaData()
-
-_batches = sa.Table(
-    "batches",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("root", sa.LargeBinary, nullable=False, unique=True),
-    sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("height", sa.Integer),  # of the block that anchored it
-)
-
-_records = sa.Table(
-    "records",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.LargeBinary, nullable=False, unique=True),
-    sa.Column("source", sa.Text, nullable=False, index=True),
-    sa.Column("subject", sa.Text, nullable=False, index=True),
-    sa.Column("pointer", sa.LargeBinary, nullable=False),
-    sa.Column("salts", sa.LargeBinary, nullable=False),
-    sa.Column("taken", sa.BigInteger, nullable=False),
-    sa.Column("current", sa.Boolean, nullable=False),
-    sa.Column("announced", sa.Boolean, nullable=False),  # its successor is known to the chain
-    sa.Column("batch", sa.ForeignKey("batches.id"), index=True),
-    sa.Column("place", sa.Integer),
-)
-
 
 class RecordAltered(Exception):
     """The source gives other bytes than those that were anchored. A finding; nothing is served."""
-
-
-class VaultUnusable(Exception):
-    """A vault file that cannot be opened or is not one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +69,6 @@ class Finding:
     what: str
 
 
-@dataclass(slots=True)
-class TakeIn:
-    """What one pass over the source has found, as counts of records.
-
-    ``no_record``: resources that are not the record of one patient. ``no_subject``: records of
-    patients without a pseudonym here. ``missing``: records known before that the source no longer
-    has. ``problems``: what could not be read, one entry each.
-    """
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    no_record: int = 0
-    no_subject: int = 0
-    missing: int = 0
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def seen(self) -> int:
-        """How many items of the source have been looked at."""
-        known = self.new + self.changed + self.unchanged
-        return known + self.no_record + self.no_subject + len(self.problems)
-
-
 class Vault:
     """The records of one holder. Methods that write run one at a time; reads may run beside."""
 
@@ -140,15 +80,7 @@ class Vault:
     @classmethod
     def open(cls, path: Path, connector: Connector) -> Vault:
         """Open or make the vault file, readable by its owner only; raises `VaultUnusable`."""
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            path.chmod(0o600)
-            engine = sa.create_engine(f"sqlite:///{path}")
-            sa.event.listen(engine, "connect", _prepare)
-            _metadata.create_all(engine)
-        except (OSError, sa.exc.DBAPIError) as error:
-            raise VaultUnusable(f"{path}: {error}") from None
-        return cls(engine, connector)
+        return cls(open_tables(path), connector)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -175,48 +107,13 @@ class Vault:
         """
         report = TakeIn()
         known = set(self._sources())
-        for chunk in _chunks(self._described(report), CHUNK):
+        for chunk in _chunks(described(self._connector, report), CHUNK):
             self._take_chunk(chunk, subjects, holder, now, report)
             known.difference_update(item.id for item, _ in chunk)
             if progress is not None:
                 progress(report.seen)
         report.missing = len(known)
         return report
-
-    def _described(self, report: TakeIn) -> Iterator[tuple[SourceRecord, Description]]:
-        """Records with what they say of themselves; other files with what a document says of them.
-
-        A file that is not FHIR (a scan, an image) is described by the DocumentReference in the
-        same directory whose attachment url is the file's name.
-        """
-        documents: dict[str, Description] = {}
-        opaque: list[tuple[str, str]] = []
-        for item in self._connector.records():
-            if isinstance(item, Problem):
-                report.problems.append(item)
-            elif item.media != FHIR_JSON:
-                opaque.append((item.id, item.media))
-            else:
-                try:
-                    resource = parse_resource(item.content)
-                except InvalidResource as error:
-                    report.problems.append(Problem(item.id, str(error)))
-                    continue
-                description = describe(resource)
-                if description is None:
-                    report.no_record += 1
-                    continue
-                folder = item.id.rpartition("/")[0]
-                for name in _attached_files(resource):
-                    documents[f"{folder}/{name}" if folder else name] = description
-                yield item, description
-        for source, media in opaque:
-            try:
-                if source not in documents:
-                    raise RecordUnavailable("no DocumentReference beside it says whose it is")
-                yield SourceRecord(source, media, self._connector.fetch(source)), documents[source]
-            except RecordUnavailable as error:
-                report.problems.append(Problem(source, str(error)))
 
     def _take_chunk(
         self,
@@ -229,8 +126,8 @@ class Vault:
         rows: list[dict[str, Any]] = []
         outdated: list[bytes] = []
         with self._engine.begin() as connection:
-            query = sa.select(_records).where(
-                _records.c.current, _records.c.source.in_([item.id for item, _ in chunk])
+            query = sa.select(records).where(
+                records.c.current, records.c.source.in_([item.id for item, _ in chunk])
             )
             known = {row.source: row for row in connection.execute(query)}
             for item, description in chunk:
@@ -260,10 +157,10 @@ class Vault:
                     }
                 )  # fmt: skip
             if outdated:
-                gone = sa.update(_records).where(_records.c.name.in_(outdated))
+                gone = sa.update(records).where(records.c.name.in_(outdated))
                 connection.execute(gone.values(current=False))
             if rows:
-                connection.execute(sa.insert(_records), rows)
+                connection.execute(sa.insert(records), rows)
 
     # --- anchoring -----------------------------------------------------------------------------
 
@@ -275,34 +172,34 @@ class Vault:
         """
         with self._engine.begin() as connection:
             loose = connection.execute(
-                sa.select(_records.c.id, _records.c.name)
-                .where(_records.c.batch.is_(None))
-                .order_by(_records.c.id)
+                sa.select(records.c.id, records.c.name)
+                .where(records.c.batch.is_(None))
+                .order_by(records.c.id)
             ).all()
             for rows in _chunks(loose, size):
                 root = merkle.root_of_hashes([row.name for row in rows])
-                made = connection.execute(sa.insert(_batches).values(root=root, size=len(rows)))
+                made = connection.execute(sa.insert(batches).values(root=root, size=len(rows)))
                 (batch,) = made.inserted_primary_key or (None,)
                 connection.execute(
-                    sa.update(_records)
-                    .where(_records.c.id == sa.bindparam("record"))
+                    sa.update(records)
+                    .where(records.c.id == sa.bindparam("record"))
                     .values(batch=batch, place=sa.bindparam("at")),
                     [{"record": row.id, "at": place} for place, row in enumerate(rows)],
                 )
-            waiting = sa.select(_batches.c.root, _batches.c.size).where(_batches.c.height.is_(None))
-            rows_waiting = connection.execute(waiting.order_by(_batches.c.id)).all()
+            waiting = sa.select(batches.c.root, batches.c.size).where(batches.c.height.is_(None))
+            rows_waiting = connection.execute(waiting.order_by(batches.c.id)).all()
         return [Batch(row.root, row.size) for row in rows_waiting]
 
     def anchored(self, root: bytes, height: int) -> None:
         """Note that a batch is on the chain since the block of ``height``."""
         with self._engine.begin() as connection:
-            change = sa.update(_batches).where(_batches.c.root == root, _batches.c.height.is_(None))
+            change = sa.update(batches).where(batches.c.root == root, batches.c.height.is_(None))
             connection.execute(change.values(height=height))
 
     def supersessions(self) -> list[tuple[bytes, bytes]]:
         """(old, new) names of anchored records whose replacement the chain does not know yet."""
-        old, new = _records.alias("old"), _records.alias("new")
-        before, after = _batches.alias("before"), _batches.alias("after")
+        old, new = records.alias("old"), records.alias("new")
+        before, after = batches.alias("before"), batches.alias("after")
         query = (
             sa.select(old.c.name, new.c.pointer, new.c.name.label("successor"))
             .join(new, (new.c.source == old.c.source) & (new.c.id > old.c.id))
@@ -320,7 +217,7 @@ class Vault:
     def announced(self, old: bytes) -> None:
         """Note that the chain knows a record as superseded."""
         with self._engine.begin() as connection:
-            change = sa.update(_records).where(_records.c.name == old)
+            change = sa.update(records).where(records.c.name == old)
             connection.execute(change.values(announced=True))
 
     # --- looking up ----------------------------------------------------------------------------
@@ -328,29 +225,29 @@ class Vault:
     def lookup(self, name: bytes) -> Entry | None:
         """The record of a name, if it is one of this holder's."""
         with self._engine.connect() as connection:
-            row = connection.execute(_entries().where(_records.c.name == name)).first()
+            row = connection.execute(_entries().where(records.c.name == name)).first()
         return _entry(row) if row is not None else None
 
     def entries(self) -> Iterator[Entry]:
         """All current records in the order in which they were taken in."""
         with self._engine.connect() as connection:
             for row in connection.execute(
-                _entries().where(_records.c.current).order_by(_records.c.id)
+                _entries().where(records.c.current).order_by(records.c.id)
             ):
                 yield _entry(row)
 
     def pointers_of(self, subject: str) -> list[tuple[Pointer, dict[str, Any]]]:
         """The anchored, current pointers of a subject, each with its proof for `records.find`."""
         query = _entries().where(
-            _records.c.subject == subject, _records.c.current, _batches.c.height.is_not(None)
+            records.c.subject == subject, records.c.current, batches.c.height.is_not(None)
         )
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(_records.c.id)).all()
+            rows = connection.execute(query.order_by(records.c.id)).all()
             return [(_pointer(row.pointer), self._proof(connection, row)) for row in rows]
 
     def proof_of(self, name: bytes) -> dict[str, Any] | None:
         """``{"root", "index", "size", "path"}`` of an anchored record, None for any other."""
-        query = _entries().where(_records.c.name == name, _batches.c.height.is_not(None))
+        query = _entries().where(records.c.name == name, batches.c.height.is_not(None))
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
             return self._proof(connection, row) if row is not None else None
@@ -358,8 +255,8 @@ class Vault:
     def _proof(self, connection: sa.Connection, row: sa.Row[Any]) -> dict[str, Any]:
         leaves = self._leaves.get(row.batch)
         if leaves is None:
-            query = sa.select(_records.c.name).where(_records.c.batch == row.batch)
-            leaves = list(connection.scalars(query.order_by(_records.c.place)))
+            query = sa.select(records.c.name).where(records.c.batch == row.batch)
+            leaves = list(connection.scalars(query.order_by(records.c.place)))
             self._leaves[row.batch] = leaves
             while len(self._leaves) > CACHED_BATCHES:
                 self._leaves.popitem(last=False)
@@ -398,24 +295,18 @@ class Vault:
 
     def count(self) -> int:
         """How many current records there are."""
-        query = sa.select(sa.func.count()).select_from(_records).where(_records.c.current)
+        query = sa.select(sa.func.count()).select_from(records).where(records.c.current)
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
 
     def _sources(self) -> list[str]:
         with self._engine.connect() as connection:
-            return list(connection.scalars(sa.select(_records.c.source).where(_records.c.current)))
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    # FULL: a salt that is lost after its pointer was anchored is lost for good.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
+            return list(connection.scalars(sa.select(records.c.source).where(records.c.current)))
 
 
 def _entries() -> sa.Select[Any]:
-    return sa.select(_records, _batches.c.root, _batches.c.size, _batches.c.height).join(
-        _batches, isouter=True
+    return sa.select(records, batches.c.root, batches.c.size, batches.c.height).join(
+        batches, isouter=True
     )
 
 
@@ -428,16 +319,6 @@ def _entry(row: sa.Row[Any]) -> Entry:
 
 def _pointer(leaf: bytes) -> Pointer:
     return pointer_from_value(decode_value(leaf, limit=_POINTER_LIMIT))
-
-
-def _attached_files(resource: Resource) -> Iterator[str]:
-    """File names in the same directory that a DocumentReference is about."""
-    content = resource.get("content") if resource["resourceType"] == "DocumentReference" else None
-    for part in content if isinstance(content, list) else []:
-        attachment = part.get("attachment") if isinstance(part, dict) else None
-        url = attachment.get("url") if isinstance(attachment, dict) else None
-        if isinstance(url, str) and "/" not in url:
-            yield url
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

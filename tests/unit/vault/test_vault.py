@@ -9,7 +9,8 @@ from ledger.chain import merkle
 from ledger.chain.pointer import commitment
 from ledger.node.vault.attachments import audit_attachments
 from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
-from ledger.node.vault.vault import RecordAltered, Vault, VaultUnusable
+from ledger.node.vault.tables import VaultUnusable
+from ledger.node.vault.vault import RecordAltered, Vault
 
 SUBJECTS = {"Patient/1": "p-" + "1" * 32, "Patient/2": "p-" + "2" * 32}
 ONE, TWO = SUBJECTS.values()
