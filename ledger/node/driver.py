@@ -233,6 +233,8 @@ class Driver:
 
     async def _check(self, digest: bytes, block: Block) -> None:
         fault = await self._executor.check(block, now_ms())
+        if block.header.height <= self._replica.head.height:
+            return  # final meanwhile: others were quicker, and nobody waits for the answer
         if fault is not None:
             _log.warning("proposal_refused", height=block.header.height, fault=str(fault))
         self.feed(inputs.BlockChecked(digest, None if fault is None else str(fault)))

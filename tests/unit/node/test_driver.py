@@ -218,6 +218,17 @@ async def test_a_proposal_is_checked_and_the_fault_told(rig: Rig) -> None:
     assert "state root" in second.fault
 
 
+async def test_a_proposal_that_became_final_meanwhile_is_not_judged(rig: Rig) -> None:
+    block = rig.chain.executed(rig.chain.transaction()).block
+    rig.say(
+        effects.Decide(block, rig.chain.certificate(block)),
+        effects.CheckBlock(block.header.hash(), block),
+        effects.SetTimer(inputs.Timer.IDLE, 2, 0, 20),
+    )
+    await until(lambda: rig.core.of(inputs.TimerFired))
+    assert rig.core.of(inputs.BlockChecked) == []
+
+
 async def test_a_decided_block_is_stored_and_announced(rig: Rig) -> None:
     block = rig.chain.executed(rig.chain.transaction()).block
     certificate = rig.chain.certificate(block)
