@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, for OpenAPI.
+"""The shapes of requests and answers about the chain, for OpenAPI.
 
 These models describe; the routes read and write with msgspec, which is strict and cheap. A test
 holds every answer of the routes against the schema made from here.
@@ -58,7 +58,7 @@ class EventModel(Model):
 
 
 # FastAPI drops nulls from the document, and with them from examples: these have none.
-_EXAMPLE_HASH = "5c" * 32
+EXAMPLE_HASH = "5c" * 32
 _EXAMPLE_OUTCOME: dict[str, Any] = {
     "height": 42,
     "index": 0,
@@ -105,7 +105,7 @@ class Submissions(Model):
                 {
                     "transactions": [
                         {
-                            "id": _EXAMPLE_HASH,
+                            "id": EXAMPLE_HASH,
                             "accepted": True,
                             "code": "accepted",
                             "detail": "",
@@ -150,7 +150,7 @@ class ReceiptFile(Model):
             "examples": [
                 {
                     "format": "health-ledger-receipt-1",
-                    "transaction": _EXAMPLE_HASH,
+                    "transaction": EXAMPLE_HASH,
                     "receipt": "mJwBxCDVo3HRk+N+MSdq",
                 }
             ]
@@ -287,118 +287,3 @@ class StreamedEvent(Model):
     contract: str
     name: str
     fields: ChainValue
-
-
-class ValidatorModel(Model):
-    """``missing_since``: when it was last heard of, null while it is there."""
-
-    node: str
-    institution: str
-    voted: list[str]
-    connected: bool
-    missing_since: Milliseconds | None
-
-
-class PeerModel(Model):
-    """Another node; ``height`` is the last that it told of."""
-
-    node: str
-    address: str
-    connected: bool
-    height: Height | None
-    since: Milliseconds | None
-
-
-class ExpiryModel(Model):
-    """The certificate that runs out next."""
-
-    what: str
-    expires: Milliseconds
-
-
-class StatusModel(Model):
-    """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "node": "n-city",
-                    "institution": "city",
-                    "network": "yanan",
-                    "chain": _EXAMPLE_HASH,
-                    "role": "validator",
-                    "height": 42,
-                    "block": _EXAMPLE_HASH,
-                    "block_time": 1767225600000,
-                    "view": 1,
-                    "phase": "prepare",
-                    "proposer": "n-luochuan",
-                    "committing": False,
-                    "reason": "2 of 4 validators are missing; 3 are needed.",
-                    "validators": [
-                        {
-                            "node": "n-luochuan",
-                            "institution": "luochuan",
-                            "voted": ["pre-prepare"],
-                            "connected": False,
-                            "missing_since": 1767225590000,
-                        }
-                    ],
-                    "peers": [
-                        {
-                            "node": "n-luochuan",
-                            "address": "127.0.0.1:7101",
-                            "connected": False,
-                            "height": 41,
-                            "since": 1767225590000,
-                        }
-                    ],
-                    "pending_transactions": 3,
-                    "pending_bytes": 1200,
-                    "view_changes": 1,
-                    "syncing": False,
-                    "next_expiry": {
-                        "what": "TLS certificate of this node",
-                        "expires": 1798761600000,
-                    },
-                    "version": "0.1.0",
-                }
-            ]
-        }
-    )
-
-    node: str
-    institution: str
-    network: str
-    chain: Hash
-    role: Literal["validator", "observer"]
-    height: Height
-    block: Hash
-    block_time: Milliseconds
-    view: int
-    phase: str
-    proposer: str
-    committing: bool
-    reason: str
-    validators: list[ValidatorModel]
-    peers: list[PeerModel]
-    pending_transactions: int
-    pending_bytes: int
-    view_changes: int
-    syncing: bool
-    next_expiry: ExpiryModel | None
-    version: str
-
-
-class Health(Model):
-    """The process answers."""
-
-    status: Literal["ok"]
-
-
-class Readiness(Model):
-    """The node can serve."""
-
-    ready: Literal[True]
-    reason: str

@@ -7,11 +7,12 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from ledger.api import models, problems
+from ledger.api import problems
 from ledger.api.documentation import failures
 from ledger.api.exchange import reply
 from ledger.api.problems import Problem
 from ledger.api.service import NodeService
+from ledger.api.status import Health, Readiness, StatusModel
 
 
 def router(service: NodeService) -> APIRouter:
@@ -19,7 +20,7 @@ def router(service: NodeService) -> APIRouter:
 
     @routes.get(
         "/v1/status",
-        response_model=models.StatusModel,
+        response_model=StatusModel,
         summary="How the node is, and why nothing is committed",
     )
     async def status() -> Response:
@@ -27,16 +28,14 @@ def router(service: NodeService) -> APIRouter:
         certificate that expires next, and one sentence that says how it goes."""
         return reply(msgspec.to_builtins(service.status()))
 
-    @routes.get(
-        "/healthz", response_model=models.Health, summary="Whether the process answers at all"
-    )
+    @routes.get("/healthz", response_model=Health, summary="Whether the process answers at all")
     async def healthz() -> Response:
         """Says ok as long as the process can say anything."""
         return reply({"status": "ok"})
 
     @routes.get(
         "/readyz",
-        response_model=models.Readiness,
+        response_model=Readiness,
         summary="Whether the node can serve",
         responses=failures(problems.NOT_READY),
     )

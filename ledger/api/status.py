@@ -1,0 +1,124 @@
+"""The shapes of what a node says of itself, for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from ledger.api.models import EXAMPLE_HASH, Hash, Height, Milliseconds, Model
+
+
+class ValidatorModel(Model):
+    """``missing_since``: when it was last heard of, null while it is there."""
+
+    node: str
+    institution: str
+    voted: list[str]
+    connected: bool
+    missing_since: Milliseconds | None
+
+
+class PeerModel(Model):
+    """Another node; ``height`` is the last that it told of."""
+
+    node: str
+    address: str
+    connected: bool
+    height: Height | None
+    since: Milliseconds | None
+
+
+class ExpiryModel(Model):
+    """The certificate that runs out next."""
+
+    what: str
+    expires: Milliseconds
+
+
+class StatusModel(Model):
+    """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "node": "n-city",
+                    "institution": "city",
+                    "network": "yanan",
+                    "chain": EXAMPLE_HASH,
+                    "role": "validator",
+                    "height": 42,
+                    "block": EXAMPLE_HASH,
+                    "block_time": 1767225600000,
+                    "view": 1,
+                    "phase": "prepare",
+                    "proposer": "n-luochuan",
+                    "committing": False,
+                    "reason": "2 of 4 validators are missing; 3 are needed.",
+                    "validators": [
+                        {
+                            "node": "n-luochuan",
+                            "institution": "luochuan",
+                            "voted": ["pre-prepare"],
+                            "connected": False,
+                            "missing_since": 1767225590000,
+                        }
+                    ],
+                    "peers": [
+                        {
+                            "node": "n-luochuan",
+                            "address": "127.0.0.1:7101",
+                            "connected": False,
+                            "height": 41,
+                            "since": 1767225590000,
+                        }
+                    ],
+                    "pending_transactions": 3,
+                    "pending_bytes": 1200,
+                    "view_changes": 1,
+                    "syncing": False,
+                    "next_expiry": {
+                        "what": "TLS certificate of this node",
+                        "expires": 1798761600000,
+                    },
+                    "version": "0.1.0",
+                }
+            ]
+        }
+    )
+
+    node: str
+    institution: str
+    network: str
+    chain: Hash
+    role: Literal["validator", "observer"]
+    height: Height
+    block: Hash
+    block_time: Milliseconds
+    view: int
+    phase: str
+    proposer: str
+    committing: bool
+    reason: str
+    validators: list[ValidatorModel]
+    peers: list[PeerModel]
+    pending_transactions: int
+    pending_bytes: int
+    view_changes: int
+    syncing: bool
+    next_expiry: ExpiryModel | None
+    version: str
+
+
+class Health(Model):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Model):
+    """The node can serve."""
+
+    ready: Literal[True]
+    reason: str
