@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
@@ -15,6 +14,7 @@ from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
 from ledger.client.builder import Account, build, call
 from ledger.node.config import NetworkConfig
 from ledger.node.driver import now_ms
+from ledger.node.fleet import free_ports
 from ledger.node.founding import Founding, found_network, node_home
 from ledger.node.home import load_home
 from ledger.node.people import load_people
@@ -23,19 +23,6 @@ PATIENTS = 1_000
 PHYSICIANS = 16
 POINTERS = 1_000
 WINDOW = 10_000
-
-
-def free_ports(count: int) -> int:
-    """A base so that it and the following ``count - 1`` ports are free on loopback now."""
-    for base in range(20_000, 60_000, count + 7):
-        try:
-            for port in range(base, base + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise OSError("no free ports on loopback")
 
 
 def configuration(nodes: int) -> NetworkConfig:

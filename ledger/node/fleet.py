@@ -5,7 +5,9 @@ Nothing here is used by a node in service; a hospital runs its one node under it
 
 from __future__ import annotations
 
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,22 @@ from pathlib import Path
 
 import httpx
 import psutil
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row that nobody listens on; two callers rarely choose alike.
+
+    Below 32768, where Linux begins to hand out ports of its own.
+    """
+    while True:
+        base = 20_000 + secrets.randbelow(12_000)
+        try:
+            for port in range(base, base + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
 
 
 class NodeFailed(RuntimeError):

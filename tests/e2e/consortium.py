@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,7 +22,7 @@ from ledger.client.requests import Submitted
 from ledger.client.verify import trust_in
 from ledger.node.config import NetworkConfig, parse_config
 from ledger.node.driver import now_ms
-from ledger.node.fleet import Fleet
+from ledger.node.fleet import Fleet, free_ports
 from ledger.node.founding import found_network, node_home
 from ledger.node.home import load_home
 from ledger.node.people import load_people
@@ -69,19 +68,6 @@ def config(*, observer: bool, **parameters: int) -> NetworkConfig:
     text = DEV.read_text() + (MORE if observer else "")
     settings = parse_config(text)
     return settings.model_copy(update={"parameters": {**settings.parameters, **parameters}})
-
-
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody listens on; two tests rarely choose alike."""
-    while True:
-        base = random.SystemRandom().randrange(20_000, 32_000)
-        try:
-            for port in range(base, base + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
 
 
 def command(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
@@ -268,12 +254,3 @@ class Consortium:
 def signers_of(block: dict[str, Any]) -> set[str]:
     """The validators whose commit signatures make a block final."""
     return {entry["node"] for entry in block["certificate"]["signatures"]}
-
-
-def all_ids(consortium: Consortium, node: str, heights: Iterable[int]) -> set[str]:
-    """The transactions that a node has at these heights."""
-    return {
-        transaction["id"]
-        for height in heights
-        for transaction in consortium.block(node, height)["transactions"]
-    }
