@@ -10,9 +10,6 @@ from ledger.chain import limits
 from ledger.chain.transaction import Body, Call, Transaction, sign_transaction
 from ledger.crypto.keys import SigningKey, key_id
 
-#: How many heights a transaction stays valid where the caller does not say.
-DEFAULT_WINDOW = 100
-
 
 class Account:
     """Somebody who signs: a key and the names that contracts know it by."""

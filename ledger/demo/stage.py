@@ -54,7 +54,6 @@ class Decision:
     outcome: str
     rule: str
     path: list[dict[str, Any]]
-    obligations: list[str]
     receipt: Receipt
     reply: SealingKey
     transaction: str
@@ -186,7 +185,6 @@ class Stage:
             outcome=value["outcome"],
             rule=value["rule"],
             path=value["path"],
-            obligations=value["obligations"],
             receipt=receipt,
             reply=reply,
             transaction=identity,

@@ -64,16 +64,12 @@ class TransportSettings:
 
 @dataclass(slots=True)
 class Traffic:
-    """What went over all connections since the start.
+    """What became of connections and frames since the start.
 
     ``dials`` and ``failed_dials``: attempts to connect. ``dropped``: frames that found no room, by
     kind. ``refused``: connections that this node turned away or ended, by reason.
     """
 
-    frames_in: int = 0
-    frames_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
     dials: int = 0
     failed_dials: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
@@ -205,7 +201,6 @@ class Connection(asyncio.Protocol):
         if self.closed.done():
             return
         self._heard_at = self._loop.time()
-        self._owner.traffic.bytes_in += len(data)
         try:
             for payload in self._reader.feed(data):
                 self._receive(decode_frame(payload))
@@ -233,7 +228,6 @@ class Connection(asyncio.Protocol):
     # inner workings
 
     def _receive(self, frame: Frame) -> None:
-        self._owner.traffic.frames_in += 1
         if isinstance(frame, Hello):
             self._greet(frame)
             return
@@ -266,17 +260,14 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushing = False
-        transport, outbox, traffic = self._transport, self._outbox, self._owner.traffic
+        transport, outbox = self._transport, self._outbox
         if transport is None:
             return
-        taken = outbox.taken
         while self._paused_at is None and not transport.is_closing():
             data = outbox.take(_WRITE_BYTES)
             if not data:
                 break
-            traffic.bytes_out += len(data)
             transport.write(data)
-        traffic.frames_out += outbox.taken - taken
 
     def _finish(self, explanation: str) -> None:
         if not self.ready.done():

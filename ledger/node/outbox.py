@@ -37,15 +37,12 @@ class Outbox:
 
     __slots__ = (
         "_answers", "_consensus", "_dropped", "_gossip", "_partial", "_state", "capacity", "size",
-        "taken",
     )  # fmt: skip
 
     def __init__(self, capacity: int, dropped: dict[str, int]) -> None:
         self.capacity = capacity
         #: Bytes waiting now.
         self.size = 0
-        #: Frames of which `take` has given out at least a part.
-        self.taken = 0
         self._dropped = dropped
         self._state: dict[type[Frame], bytes] = {}
         self._consensus: deque[bytes] = deque()
@@ -100,7 +97,6 @@ class Outbox:
             data = self._gossip.popleft()
         else:
             return None
-        self.taken += 1
         return data
 
     def _make_room(self, lane: deque[bytes], wanted: int) -> bool:

@@ -183,12 +183,6 @@ class PeerNetwork:
         """Whether a peer is connected now."""
         return node in self._peers
 
-    def disconnect(self, node: str, reason: str) -> None:
-        """End the connection to a peer; a node that is to be dialled is dialled again."""
-        connection = self._peers.get(node)
-        if connection is not None:
-            connection.end(reason)
-
     def configure(
         self, addresses: Mapping[str, str], dial: Collection[str], tls: TlsContexts | None = None
     ) -> None:

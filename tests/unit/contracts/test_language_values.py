@@ -4,7 +4,6 @@ import pytest
 
 from tests.support.language import Bench, error_of, run, value_of
 
-MAX = 2**63 - 1
 MIN = -(2**63)
 
 
