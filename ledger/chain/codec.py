@@ -9,7 +9,7 @@ which bytes are valid.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -56,16 +56,16 @@ def decode(data: bytes, kind: type[T], *, limit: int) -> T:
     if decoder is None:
         decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
     try:
-        value = decoder.decode(data)
+        value: T = decoder.decode(data)
         if _encoder.encode(value) != data:
             raise Malformed("not in canonical form")
     except (msgspec.DecodeError, RecursionError, OverflowError, UnicodeError) as error:
         name = getattr(kind, "__name__", "known kind of record")
         raise Malformed(f"not a {name}: {error}") from None
-    return value  # type: ignore[no-any-return]
+    return value
 
 
-def check_value(value: object, *, depth: int = MAX_DEPTH) -> None:
+def check_value(value: Any, *, depth: int = MAX_DEPTH) -> None:
     """Refuse anything that is not a `Value`: floats, wide integers, deep nesting, other types.
 
     Raises:
@@ -75,16 +75,16 @@ def check_value(value: object, *, depth: int = MAX_DEPTH) -> None:
     if kind is str or kind is bytes or kind is bool or value is None:
         return
     if kind is int:
-        if not MIN_INT <= value <= MAX_INT:  # type: ignore[operator]
+        if not MIN_INT <= value <= MAX_INT:
             raise Malformed("an integer outside 64 bits")
         return
     if depth <= 0:
         raise Malformed(f"nested deeper than {MAX_DEPTH}")
     if kind is list:
-        for item in value:  # type: ignore[attr-defined]
+        for item in value:
             check_value(item, depth=depth - 1)
     elif kind is dict:
-        for key, item in value.items():  # type: ignore[attr-defined]
+        for key, item in value.items():
             if type(key) is not str:
                 raise Malformed("a map key that is not text")
             check_value(item, depth=depth - 1)
@@ -94,6 +94,6 @@ def check_value(value: object, *, depth: int = MAX_DEPTH) -> None:
 
 def decode_value(data: bytes, *, limit: int) -> Value:
     """Read one canonical `Value`; raises `Malformed` as `decode` and `check_value` do."""
-    value: Value = decode(data, object, limit=limit)  # type: ignore[assignment]
+    value = decode(data, object, limit=limit)
     check_value(value)
-    return value
+    return cast(Value, value)

@@ -54,10 +54,10 @@ def _schedule(read: Read, key: bytes) -> list[dict[str, Any]]:
     raw = read(key)
     if raw is None:
         raise Malformed(f"the state has no {key.decode()}")
-    schedule = decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
+    schedule: Any = decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
     if not isinstance(schedule, list) or not schedule:
         raise Malformed(f"{key.decode()} is not a schedule")
-    return schedule  # type: ignore[return-value]
+    return schedule
 
 
 def _entry_at(schedule: list[dict[str, Any]], height: int) -> dict[str, Any]:
