@@ -84,13 +84,15 @@ class Load:
         if answer.status_code != 200:
             raise Refused(f"{answer.status_code}: {answer.text[:500]}")
 
-    async def saturate(self, raws: Sequence[bytes], seconds: float) -> Throughput:
+    async def saturate(
+        self, raws: Sequence[bytes], seconds: float, batch: int = BATCH
+    ) -> Throughput:
         """Keep `IN_FLIGHT` batches under way at each node; count what becomes final in the time.
 
         The loop is closed: a client hands over its next batch when the last one is final, as
         hospitals do, so what is measured is what the consortium carries, not what it queues.
         """
-        queue = [raws[start : start + BATCH] for start in range(0, len(raws), BATCH)]
+        queue = [raws[start : start + batch] for start in range(0, len(raws), batch)]
         queue.reverse()
         before = await self.count()
         start = time.perf_counter()

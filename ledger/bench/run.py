@@ -31,6 +31,7 @@ GOOD, COULD_NOT_RUN = 0, 3
 MOST_SINGLE = 3_000
 MOST_BUNDLES = 60
 MOST_ANCHORS = 1_500
+BUNDLE_BATCH = 2
 LIGHT_PER_SECOND = 10.0
 HALF_PROBES_PER_SECOND = 20.0
 
@@ -90,7 +91,7 @@ async def _measure(
     say("envelopes of 100 calls")
     short = seconds / 2
     bundles = workload.bundled(await load.height(), int(MOST_BUNDLES * short))
-    bundled = await load.saturate(bundles, short)
+    bundled = await load.saturate(bundles, short, BUNDLE_BATCH)
     await load.drain()
     figures["bundled_calls_per_s"] = round(100 * bundled.per_second, 1)
 

@@ -33,7 +33,7 @@ from ledger.node.founding import Founding, FoundingRefused, node_home
 from ledger.node.home import load_home
 from ledger.node.tomlfile import InvalidFile
 
-GOOD, NO, USAGE, COULD_NOT_RUN = 0, 1, 2, 3
+GOOD, NO, COULD_NOT_RUN = 0, 1, 3
 DEFAULT_CONFIG = "network-configs/yanan.toml"
 
 
@@ -79,13 +79,11 @@ def main(
                     tell("staying")
                     signal.pause()
                 return GOOD if report["agree"] and report["audit"]["verified"] else NO
-    except InvalidFile as invalid:
-        error.print(str(invalid), markup=False)
-        return USAGE
     except _Stopped:
         Narrator(language, lambda line: console.print(line, markup=False))("stopped")
         return GOOD
     except (
+        InvalidFile,
         FoundingRefused,
         NodeFailed,
         NodeRefused,
