@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from ledger.chain.block import Block, commit_digest
+from ledger.chain.block import Block
 from ledger.chain.vote import Vote
 from ledger.consensus.core import Core
 from ledger.consensus.effects import Broadcast, Effect, Persist, Send
@@ -27,12 +27,10 @@ from ledger.consensus.messages import (
     PreparedCertificate,
     PrePrepare,
     ViewChange,
-    pre_prepare_statement,
-    prepare_statement,
-    view_change_statement,
     without_block,
 )
 from ledger.consensus.status import Status
+from tests.support import voices
 from tests.support.consensus import (
     CHAIN,
     PARAMETERS,
@@ -99,20 +97,13 @@ class Puppets:
         return make_block(self.parent, self.validators, proposer, view, (content,))
 
     def propose(self, block: Block, view: int = 0, node: str = "n1") -> PrePrepare:
-        digest = block.header.hash()
-        signature = signing_key(node).sign(pre_prepare_statement(CHAIN, 1, view, digest))
-        return PrePrepare(1, view, digest, node, signature, block)
+        return voices.pre_prepare(node, 1, view, block)
 
     def prepare(self, node: str, block: Block, view: int = 0, height: int = 1) -> Prepare:
-        digest = block.header.hash()
-        signature = signing_key(node).sign(prepare_statement(CHAIN, height, view, digest))
-        return Prepare(height, view, digest, node, signature)
+        return voices.prepare(node, height, view, block.header.hash())
 
     def commit(self, node: str, block: Block, view: int = 0) -> Commit:
-        digest = block.header.hash()
-        return Commit(
-            1, view, digest, node, signing_key(node).sign(commit_digest(CHAIN, 1, view, digest))
-        )
+        return voices.commit(node, 1, view, block.header.hash())
 
     def certificate(
         self, block: Block, view: int = 0, nodes: Iterable[str] = ("n0", "n1", "n2")
@@ -128,8 +119,7 @@ class Puppets:
         prepared: PreparedCertificate | None = None,
         block: Block | None = None,
     ) -> ViewChange:
-        signature = signing_key(node).sign(view_change_statement(CHAIN, 1, view, prepared))
-        return ViewChange(1, view, prepared, node, signature, block)
+        return voices.view_change(node, 1, view, prepared, block)
 
     def new_view(self, block: Block, node: str, changes: Iterable[ViewChange]) -> NewView:
         justification = tuple(without_block(change) for change in changes)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from ledger.chain.block import commit_digest
 from ledger.chain.rules import proposer_of
 from ledger.consensus.messages import (
     MAX_VIEW,
@@ -16,14 +15,11 @@ from ledger.consensus.messages import (
     NewView,
     Prepare,
     PreparedCertificate,
-    PrePrepare,
     ViewChange,
-    pre_prepare_statement,
-    prepare_statement,
-    view_change_statement,
     without_block,
 )
-from tests.support.consensus import CHAIN, PARAMETERS, World, make_block, signing_key
+from tests.support import voices
+from tests.support.consensus import PARAMETERS, World, make_block
 
 
 @dataclass
@@ -42,7 +38,6 @@ class Liar:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
-        self.key = signing_key(name)
 
     def speak(self) -> None:
         random = self.world.random
@@ -61,11 +56,9 @@ class Liar:
         digest = heard.digest if isinstance(heard, Prepare | Commit) else random.randbytes(32)
         match random.randrange(5):
             case 0:
-                signature = self.key.sign(prepare_statement(CHAIN, height, view, digest))
-                return Prepare(height, view, digest, self.name, signature)
+                return voices.prepare(self.name, height, view, digest)
             case 1:
-                signature = self.key.sign(commit_digest(CHAIN, height, view, digest))
-                return Commit(height, view, digest, self.name, signature)
+                return voices.commit(self.name, height, view, digest)
             case 2:
                 return self.view_change(height, max(view, 1), digest)
             case 3:
@@ -77,12 +70,11 @@ class Liar:
         random = self.world.random
         forged = None
         if random.random() < 0.5:
-            signature = self.key.sign(prepare_statement(CHAIN, height, view - 1, digest))
+            signature = voices.prepare(self.name, height, view - 1, digest).signature
             names = random.sample(self.world.names, self.world.validators.quorum)
             endorsements = tuple(Endorsement(name, signature) for name in sorted(names))
             forged = PreparedCertificate(view - 1, digest, endorsements)
-        signature = self.key.sign(view_change_statement(CHAIN, height, view, forged))
-        return ViewChange(height, view, forged, self.name, signature, None)
+        return voices.view_change(self.name, height, view, forged)
 
     def proposal(self) -> Message:
         """Often one that it may make: its turn, and real view changes to show for it."""
@@ -98,8 +90,7 @@ class Liar:
         if random.random() < 0.5:
             block = replace(block, header=replace(block.header, state_root=random.randbytes(32)))
         digest = block.header.hash()
-        signature = self.key.sign(pre_prepare_statement(CHAIN, height, view, digest))
-        proposal = PrePrepare(height, view, digest, self.name, signature, block)
+        proposal = voices.pre_prepare(self.name, height, view, block)
         if view == 0 or random.random() < 0.2:
             return proposal
         changes = {
