@@ -11,9 +11,10 @@ from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
 from ledger.contracts.meter import BUILTIN_CALL, FUNCTION_CALL, Failure
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Function, Scope
 from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error, unpack
-from ledger.contracts.views import is_view, lower_literal, lower_view, own, owned
+from ledger.contracts.views import constant_of, is_view, lower_literal, lower_view, own, owned
 
 _SIZED = frozenset({str, bytes, list, dict, tuple})
+_NOTHING = frozenset({"require", "fail", "emit"})
 
 
 def lower_call(node: ast.Call, scope: Scope) -> Code:
@@ -31,7 +32,16 @@ def lower_call(node: ast.Call, scope: Scope) -> Code:
         if name == "len":
             return _len(node, scope)
         return _apply(builtins.BUILTINS[name], node, BUILTINS[name], scope)
+    if name == "require" and not node.keywords:
+        return _require(node, scope)
     return _apply(host.HOST[name], node, HOST[name], scope)
+
+
+def gives_nothing(node: ast.Call, scope: Scope) -> bool:
+    """Whether a call's value is None whatever happens."""
+    if isinstance(node.func, ast.Name):
+        return node.func.id in _NOTHING and node.func.id not in scope.functions
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "append"
 
 
 def _placed(
@@ -59,6 +69,23 @@ def _apply(
         return function(f[0], **{name: code(f) for name, code in given})
 
     return named
+
+
+def _require(node: ast.Call, scope: Scope) -> Code:
+    """``require``; where code and message are constants, only the condition is evaluated."""
+    codes = [scope.lower(argument) for argument in node.args]
+    constants = [constant_of(argument, scope) for argument in node.args[1:]]
+    known = [constant[0] for constant in constants if constant is not None]
+    refusal = host.refusal(*known) if len(known) == len(constants) else None
+    if refusal is None:
+        return _positional(host.HOST["require"], codes)
+    condition = codes[0]
+
+    def require(f: Frame) -> Any:
+        if not condition(f):
+            raise Failure(*refusal)
+
+    return require
 
 
 def _positional(function: Callable[..., Any], codes: list[Code]) -> Code:
@@ -120,18 +147,17 @@ def _function(node: ast.Call, name: str, scope: Scope) -> Code:
     def out_of_order(f: Frame) -> Any:
         values = {name: code(f) for name, code in given}
         arguments = [values[name] if name in values else defaults[name](f) for name in names]
-        return enter(f[0], function, arguments)
+        return enter(f[0], function, [f[0], None, *arguments, *function.blank])
 
     return out_of_order
 
 
-def enter(run: host.Run, function: Function, arguments: list[Any]) -> Any:
-    """Run a function with its arguments in order.
+def enter(run: host.Run, function: Function, frame: Frame) -> Any:
+    """Run a function in a frame that holds its arguments in order.
 
     Raises:
         Failure: ``too_deep``, or whatever ends the function.
     """
-    frame = [run, None, *arguments, *function.blank]
     run.active += 1
     run.nesting += function.nesting
     if run.active > host.MAX_CALLS or run.nesting > host.MAX_NESTING:
@@ -145,11 +171,18 @@ def enter(run: host.Run, function: Function, arguments: list[Any]) -> Any:
 def _invocation(function: Function, codes: list[Code]) -> Code:
     if len(codes) == 1:
         only = codes[0]
-        return lambda f: enter(f[0], function, [only(f)])
+        return lambda f: enter(f[0], function, [f[0], None, only(f), *function.blank])
     if len(codes) == 2:
         first, second = codes
-        return lambda f: enter(f[0], function, [first(f), second(f)])
-    return lambda f: enter(f[0], function, [code(f) for code in codes])
+        return lambda f: enter(f[0], function, [f[0], None, first(f), second(f), *function.blank])
+    if len(codes) == 3:
+        first, second, third = codes
+        return lambda f: enter(
+            f[0], function, [f[0], None, first(f), second(f), third(f), *function.blank]
+        )
+    return lambda f: enter(
+        f[0], function, [f[0], None, *[code(f) for code in codes], *function.blank]
+    )
 
 
 # Methods
@@ -191,20 +224,7 @@ def _value_method(node: ast.Call, name: str, value: Code, scope: Scope) -> Code:
 
         return append
     if name == "get":
-        key = codes[0]
-        default: Code = codes[1] if count == 2 else lambda _f: None
-
-        def get(f: Frame) -> Any:
-            target = value(f)
-            if type(target) is dict:
-                k = key(f)
-                d = default(f)
-                if type(k) is str:
-                    return target.get(k, d)
-                raise type_error(f"dict keys are str, not {kind_name(k)}")
-            raise _no_method(target, name, count)
-
-        return get
+        return _dict_get(node, value, codes, scope)
     if count == 0:
 
         def without(f: Frame) -> Any:
@@ -235,6 +255,37 @@ def _value_method(node: ast.Call, name: str, value: Code, scope: Scope) -> Code:
         return function(f[0], target, *[code(f) for code in codes])
 
     return with_more
+
+
+def _dict_get(node: ast.Call, value: Code, codes: list[Code], scope: Scope) -> Code:
+    count = len(codes)
+    key = codes[0]
+    default: Code = codes[1] if count == 2 else lambda _f: None
+    constants = [constant_of(argument, scope) for argument in node.args]
+    known = [constant[0] for constant in constants if constant is not None]
+    if len(known) == count and type(known[0]) is str:
+        field = known[0]
+        otherwise = known[1] if count == 2 else None
+
+        def get_field(f: Frame) -> Any:
+            target = value(f)
+            if type(target) is dict:
+                return target.get(field, otherwise)
+            raise _no_method(target, "get", count)
+
+        return get_field
+
+    def get(f: Frame) -> Any:
+        target = value(f)
+        if type(target) is dict:
+            k = key(f)
+            d = default(f)
+            if type(k) is str:
+                return target.get(k, d)
+            raise type_error(f"dict keys are str, not {kind_name(k)}")
+        raise _no_method(target, "get", count)
+
+    return get
 
 
 def _view_get(node: ast.Call, view: Code, scope: Scope) -> Code:
@@ -290,10 +341,21 @@ def _map_get(state: str, given: list[tuple[str, Code]], codes: dict[str, Code]) 
 
         return get
 
-    def get_or(f: Frame) -> Any:
-        run = f[0]
-        values = {name: code(f) for name, code in given}
-        raw = host.load(run, host.state_key(run, state, values["key"]))
-        return values["default"] if raw is None else unpack(raw)
+    if given[0][0] == "key":
 
-    return get_or
+        def get_or(f: Frame) -> Any:
+            run = f[0]
+            k = key(f)
+            fallback = default(f)
+            raw = host.load(run, host.state_key(run, state, k))
+            return fallback if raw is None else unpack(raw)
+
+        return get_or
+
+    def default_first(f: Frame) -> Any:
+        run = f[0]
+        fallback = default(f)
+        raw = host.load(run, host.state_key(run, state, key(f)))
+        return fallback if raw is None else unpack(raw)
+
+    return default_first

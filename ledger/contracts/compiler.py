@@ -79,7 +79,8 @@ class Program:
             values.append(value)
         if known != len(arguments):
             raise Failure("bad_arguments", f"{method} takes {len(parameters)} named arguments")
-        return enter(run, self._functions[method], values)
+        function = self._functions[method]
+        return enter(run, function, [run, None, *values, *function.blank])
 
 
 def _lower_function(

@@ -250,6 +250,13 @@ def _require(run: Run, condition: Any, code: Any, message: Any = "") -> None:
         _fail(run, code, message)
 
 
+def refusal(code: Any, message: Any = "") -> tuple[str, str] | None:
+    """Code and explanation of the failure of a ``require``; None where the arguments don't fit."""
+    if type(code) is not str or _CODE.fullmatch(code) is None or type(message) is not str:
+        return None
+    return code, message[:MAX_MESSAGE]
+
+
 def emit(run: Run, name: Any, fields: dict[str, Any]) -> None:
     """Announce an event."""
     _check_writable(run)

@@ -90,6 +90,12 @@ class Scope:
         """Whether a variable certainly has a value; targets of comprehensions always have."""
         return any(name in names for names in self.hidden) or name in self.assigned
 
+    def variable(self, node: ast.expr) -> int | None:
+        """The slot of an expression that is a variable which certainly has a value, or None."""
+        if isinstance(node, ast.Name) and self.is_assigned(node.id):
+            return self.slot(node.id)
+        return None
+
     def state_name(self, node: ast.expr) -> str | None:
         """The key prefix behind a state object's name: the entry's name, with "/" for a Map."""
         if isinstance(node, ast.Name) and self.slot(node.id) is None:

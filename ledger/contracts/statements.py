@@ -13,6 +13,7 @@ from typing import Any, Final
 from ledger.chain.codec import MAX_INT, MIN_INT
 from ledger.contracts import host, operators
 from ledger.contracts.builtins import iterate, numbers
+from ledger.contracts.calls import gives_nothing
 from ledger.contracts.comprehensions import Binder, lower_binder, unpacking
 from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Scope
@@ -105,6 +106,8 @@ def _leave(signal: str) -> Callable[[ast.stmt, Scope], Code]:
 
 def _expression(node: ast.Expr, scope: Scope) -> Code:
     value = scope.lower(node.value)
+    if isinstance(node.value, ast.Call) and gives_nothing(node.value, scope):
+        return value
 
     def evaluate(f: Frame) -> Any:
         value(f)
