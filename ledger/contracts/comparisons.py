@@ -8,7 +8,7 @@ from typing import Any
 
 from ledger.contracts import operators
 from ledger.contracts.host import load, state_key
-from ledger.contracts.meter import CONTENT_UNIT
+from ledger.contracts.meter import CONTENT_UNIT, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.toplevel import read_literal
 from ledger.contracts.values import equal
@@ -58,7 +58,9 @@ def _comparison(
     left = scope.lower(left_node)
     constant = constant_of(right_node, scope)
     if constant is not None and type(constant[0]) in SCALARS:
-        special = _with_constant(left, operator, constant[0])
+        slot = scope.variable(left_node)
+        special = None if slot is None else _variable_with_constant(slot, operator, constant[0])
+        special = special or _with_constant(left, operator, constant[0])
         if special is not None:
             scope.nodes += 1
             return special
@@ -84,9 +86,39 @@ def _comparison(
             return compare(f[0], a, b)
 
         return less_or_equal
+    if isinstance(operator, ast.GtE):
+
+        def greater_or_equal(f: Frame) -> Any:
+            a = left(f)
+            b = right(f)
+            if type(a) is int and type(b) is int:
+                return a >= b
+            return compare(f[0], a, b)
+
+        return greater_or_equal
     if isinstance(operator, ast.Eq):
-        return lambda f: equal(f[0], left(f), right(f))
+
+        def equals(f: Frame) -> Any:
+            a = left(f)
+            b = right(f)
+            if type(a) is str and type(b) is str and len(a) <= CONTENT_UNIT:
+                return a == b
+            return equal(f[0], a, b)
+
+        return equals
     return lambda f: compare(f[0], left(f), right(f))
+
+
+def _variable_with_constant(slot: int, operator: ast.cmpop, value: Any) -> Code | None:
+    if isinstance(operator, ast.Is):
+        return lambda f: f[slot] is value
+    if isinstance(operator, ast.IsNot):
+        return lambda f: f[slot] is not value
+    if isinstance(operator, ast.Eq):
+        return lambda f: f[slot] == value
+    if isinstance(operator, ast.NotEq):
+        return lambda f: f[slot] != value
+    return None
 
 
 def _with_constant(left: Code, operator: ast.cmpop, value: Any) -> Code | None:
@@ -139,6 +171,14 @@ def _membership(left_node: ast.expr, right_node: ast.expr, scope: Scope, *, want
     if type(literal) in (list, tuple) and all(type(item) is str for item in literal):
         texts = frozenset(literal)
         scope.nodes += len(literal) if not isinstance(right_node, ast.Name) else 1
+        left_slot = scope.variable(left_node)
+        if left_slot is not None:
+
+            def variable_among_texts(f: Frame) -> Any:
+                value = f[left_slot]
+                return (type(value) is str and value in texts) is wanted
+
+            return variable_among_texts
 
         def among_texts(f: Frame) -> Any:
             value = left(f)
@@ -147,13 +187,33 @@ def _membership(left_node: ast.expr, right_node: ast.expr, scope: Scope, *, want
         return among_texts
     right = lower_view(right_node, scope)
     member = operators.member
+    constant = constant_of(left_node, scope)
+    items_slot = scope.variable(right_node)
+    if constant is not None and type(constant[0]) is str and items_slot is not None:
+        return _field_in_variable(constant[0], items_slot, wanted=wanted)
 
     def is_member(f: Frame) -> Any:
         value = left(f)
         items = right(f)
         if type(value) is str and type(items) is list:
-            f[0].charge(len(items) * (1 + len(value) // CONTENT_UNIT))
+            run = f[0]
+            run.gas = gas = run.gas - len(items) * (1 + len(value) // CONTENT_UNIT)
+            if gas < 0:
+                raise OutOfGas
             return (value in items) is wanted
         return member(f[0], value, items) is wanted
 
     return is_member
+
+
+def _field_in_variable(field: str, slot: int, *, wanted: bool) -> Code:
+    """Whether a dict has a field, which is what contracts ask most of all."""
+    member = operators.member
+
+    def has_field(f: Frame) -> Any:
+        items = f[slot]
+        if type(items) is dict:
+            return (field in items) is wanted
+        return member(f[0], field, items) is wanted
+
+    return has_field

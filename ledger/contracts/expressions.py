@@ -25,8 +25,7 @@ from ledger.contracts.views import (
     is_view,
     lower_constant,
     lower_literal,
-    lower_view,
-    owned,
+    lower_part,
 )
 
 
@@ -137,7 +136,7 @@ def _subscript(node: ast.Subscript, scope: Scope) -> Code:
     if isinstance(node.slice, ast.Slice):
         return _slice(node, node.slice, scope)
     if is_view(node, scope):
-        return owned(lower_view(node, scope))
+        return lower_part(node, scope)
     container = scope.lower(node.value)
     constant = constant_of(node.slice, scope)
     element = operators.element
@@ -227,19 +226,8 @@ def _dict(node: ast.Dict, scope: Scope) -> Code:
         for constant in constants
     ):
         scope.nodes += len(keys)
-        fields = [
-            (constant[0], scope.lower(value))
-            for constant, value in zip(constants, node.values, strict=True)
-            if constant is not None
-        ]
-
-        def record(f: Frame) -> Any:
-            made = {}
-            for name, value in fields:
-                made[name] = value(f)
-            return made
-
-        return record
+        names = [constant[0] for constant in constants if constant is not None]
+        return _record(names, node.values, scope)
     pairs = [
         (scope.lower(key), scope.lower(value)) for key, value in zip(keys, node.values, strict=True)
     ]
@@ -252,6 +240,44 @@ def _dict(node: ast.Dict, scope: Scope) -> Code:
         return made
 
     return mapping
+
+
+def _record(names: list[str], nodes: list[ast.expr], scope: Scope) -> Code:
+    """A dict display with constant keys: constants are there from the start, the rest is set."""
+    codes = [scope.lower(node) for node in nodes]
+    fields = list(zip(names, codes, strict=True))
+    template: dict[str, Any] = {}
+    variables: list[tuple[str, int]] = []
+    others: list[tuple[str, Code]] = []
+    for name, node, code in zip(names, nodes, codes, strict=True):
+        constant = constant_of(node, scope)
+        slot = scope.variable(node)
+        template[name] = None
+        if constant is not None:
+            template[name] = constant[0]
+        elif slot is not None:
+            variables.append((name, slot))
+        else:
+            others.append((name, code))
+    if len(template) < len(names):
+
+        def with_repeated_keys(f: Frame) -> Any:
+            made = {}
+            for name, value in fields:
+                made[name] = value(f)
+            return made
+
+        return with_repeated_keys
+
+    def record(f: Frame) -> Any:
+        made = template.copy()
+        for name, slot in variables:
+            made[name] = f[slot]
+        for name, value in others:
+            made[name] = value(f)
+        return made
+
+    return record
 
 
 def _formatted(node: ast.JoinedStr, scope: Scope) -> Code:

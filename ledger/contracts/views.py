@@ -72,10 +72,35 @@ def lower_view(node: ast.expr, scope: Scope) -> Code:
         return lower_constant(scope.facts.constants[node.id])
 
 
+def lower_part(node: ast.Subscript, scope: Scope) -> Code:
+    """An element of a constant of the module; a copy where it could be changed."""
+    code = lower_view(node, scope)
+    if not isinstance(node.value, ast.Name):
+        return owned(code)
+    table = scope.facts.constants[node.value.id]
+    items = table.values() if type(table) is dict else table
+    if type(table) is not dict or any(map(is_mutable, items)):
+        return owned(code)
+    with scope.counting():
+        key = scope.lower(node.slice)
+
+    def entry(f: Frame) -> Any:
+        k = key(f)
+        if type(k) is str and k in table:
+            return table[k]
+        return operators.element(f[0], table, k)
+
+    return entry
+
+
 def own(meter: Meter, value: Any) -> Any:
     """A copy of what a view leads to, where it could be changed."""
-    if type(value) in SCALARS:
+    kind = type(value)
+    if kind in SCALARS:
         return value
+    if kind is list and SCALARS.issuperset(map(type, value)):
+        meter.charge(1 + len(value))
+        return value[:]
     meter.charge(size_of_literal(value))
     return copy(value)
 
