@@ -11,8 +11,8 @@ from ledger.contracts.host import load, state_key
 from ledger.contracts.meter import CONTENT_UNIT, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.toplevel import read_literal
-from ledger.contracts.values import equal
-from ledger.contracts.views import SCALARS, constant_of, lower_view
+from ledger.contracts.values import SCALARS, equal
+from ledger.contracts.views import constant_of, lower_view
 
 
 def lower_compare(node: ast.Compare, scope: Scope) -> Code:

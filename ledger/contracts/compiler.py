@@ -17,7 +17,7 @@ from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Paramet
 from ledger.contracts.host import Run
 from ledger.contracts.meter import FUNCTION_CALL, Failure
 from ledger.contracts.problems import InvalidContract
-from ledger.contracts.scope import UNBOUND, Function, Scope
+from ledger.contracts.scope import UNBOUND, Frame, Function, Scope
 from ledger.contracts.statements import lower_block
 from ledger.contracts.values import copy
 
@@ -47,7 +47,13 @@ class Program:
             for name, function in facts.functions.items()
             if function.kind != "private"
         }
-        self._functions = functions
+        self._entries = {
+            name: (
+                functions[name],
+                [(known.name, known.annotation.fits, known) for known in method.parameters],
+            )
+            for name, method in self.methods.items()
+        }
 
     def kind(self, method: str) -> str | None:
         """init, export or query; None where there is no such method."""
@@ -60,27 +66,26 @@ class Program:
         Raises:
             Failure: ``bad_arguments``, or whatever ends the method.
         """
-        parameters = self.methods[method].parameters
+        function, parameters = self._entries[method]
         run.charge(FUNCTION_CALL)
-        values = []
+        frame: Frame = [run, None]
         known = 0
-        for parameter in parameters:
-            name = parameter.name
+        for name, fits, parameter in parameters:
             if name in arguments:
                 value = arguments[name]
                 known += 1
-                if not parameter.annotation.fits(value):
+                if not fits(value):
                     wanted = parameter.annotation.text
                     raise Failure("bad_arguments", f"{name} of {method} is not a {wanted}")
             elif parameter.default is REQUIRED:
                 raise Failure("bad_arguments", f"{method} needs {name}")
             else:
                 value = copy(parameter.default)
-            values.append(value)
+            frame.append(value)
         if known != len(arguments):
             raise Failure("bad_arguments", f"{method} takes {len(parameters)} named arguments")
-        function = self._functions[method]
-        return enter(run, function, [run, None, *values, *function.blank])
+        frame += function.blank
+        return enter(run, function, frame)
 
 
 def _lower_function(

@@ -27,8 +27,9 @@ from ledger.contracts.meter import (
     STATE_WRITE,
     Failure,
     Meter,
+    OutOfGas,
 )
-from ledger.contracts.values import kind_name, pack, type_error, unpack
+from ledger.contracts.values import SCALARS, kind_name, pack, type_error, unpack
 from ledger.crypto import suites
 
 #: Calls that may be active inside each other, of functions and of contracts together.
@@ -184,7 +185,10 @@ def load(run: Run, key: bytes) -> bytes | None:
     overlay = run.overlay
     entries = overlay.entries
     raw = entries[key] if key in entries else overlay.read(key)
-    run.charge(STATE_READ if raw is None else STATE_READ + len(raw) // READ_UNIT)
+    cost = STATE_READ if raw is None else STATE_READ + len(raw) // READ_UNIT
+    run.gas = gas = run.gas - cost
+    if gas < 0:
+        raise OutOfGas
     return raw
 
 
@@ -272,8 +276,10 @@ def emit(run: Run, name: Any, fields: dict[str, Any]) -> None:
 
 def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any:
     """Call a method of another contract; values are copied on the way in and out."""
-    _typed("a contract", str, contract)
-    _typed("a method", str, method)
+    if type(contract) is not str:
+        _typed("a contract", str, contract)
+    if type(method) is not str:
+        _typed("a method", str, method)
     run.charge(CONTRACT_CALL)
     program = run.find(contract)
     if program is None:
@@ -287,19 +293,23 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
         if contract in run.stack:
             raise Failure("reentrant", "a contract that is running can only be queried")
     copied = unpack(pack(run, arguments, limits.MAX_STATE_VALUE_BYTES))
-    before = run.contract, run.caller, run.readonly
-    run.caller = run.contract
+    caller, readonly, before = run.contract, run.readonly, run.caller
+    run.caller = caller
     run.contract = contract
     run.prefix = contract + "/"
-    run.readonly = run.readonly or kind == "query"
+    run.readonly = readonly or kind == "query"
     run.stack.append(contract)
     run.nesting += CALL_NESTING
     value = program.enter(run, method, copied)
     run.nesting -= CALL_NESTING
     run.stack.pop()
-    run.contract, run.caller, run.readonly = before
-    run.prefix = run.contract + "/"
-    return unpack(pack(run, value, limits.MAX_STATE_VALUE_BYTES))
+    run.contract = caller
+    run.prefix = caller + "/"
+    run.caller = before
+    run.readonly = readonly
+    # A scalar is its own copy.
+    raw = pack(run, value, limits.MAX_STATE_VALUE_BYTES)
+    return value if type(value) in SCALARS else unpack(raw)
 
 
 def _digest(run: Run, data: Any) -> bytes:

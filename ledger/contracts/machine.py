@@ -119,6 +119,8 @@ class Machine:
         self._cache_size = cache_size
         # By the bytes of the contract's record, which change whenever the contract does.
         self._installed: dict[bytes, _Installed | None] = {}
+        # Where the records of contracts stand, by the contract's name.
+        self._keys: dict[str, bytes] = {}
 
     def execute(
         self,
@@ -269,9 +271,14 @@ class Machine:
     # Programs
 
     def _find(self, overlay: Overlay, name: str, height: int) -> Program | None:
-        if not _is_contract_name(name):
-            return None
-        record = overlay.get(f"{_GOVERNANCE}/contracts/{name}".encode())
+        key = self._keys.get(name)
+        if key is None:
+            if not _is_contract_name(name):
+                return None
+            key = f"{_GOVERNANCE}/contracts/{name}".encode()
+            if len(self._keys) < self._cache_size:
+                self._keys[name] = key
+        record = overlay.get(key)
         if record is None:
             return None
         installed = self._installed.get(record, _UNKNOWN)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger.chain.codec import MAX_DEPTH, MAX_INT, MIN_INT, Malformed, encode
+from ledger.chain.codec import MAX_DEPTH, MAX_INT, MIN_INT, Malformed
 from ledger.chain.limits import KIB
 from ledger.contracts.meter import CONTENT_UNIT, Failure, Meter, OutOfGas
 
@@ -23,7 +23,14 @@ MAX_ITEMS: Final = 20_000
 #: Characters of a dict key. Looking up a key then costs the same whatever is looked up.
 MAX_KEY: Final = 1 * KIB
 
+#: So many values can be encoded unseen: each is a text of `MAX_TEXT` at most.
+_FEW_VALUES: Final = 64
+#: Of a value in a container, apart from its characters: at most 9 bytes.
+_VALUE_WEIGHT: Final = 9
+SCALARS: Final = frozenset({type(None), bool, int, str, bytes})
+
 _NAMES: Final[dict[type, str]] = {type(None): "None"}
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
@@ -112,63 +119,76 @@ def contains(meter: Meter, items: list[Any] | tuple[Any, ...], wanted: Any) -> b
     return wanted in items
 
 
-def _weigh(value: Any, left: int, depth: int) -> int:
-    """How much of a budget of ``left`` bytes remains after ``value``; negative: too much.
+def _few(items: Any, left: int, depth: int) -> int:
+    """What remains of ``left`` after the values in a container; negative: many, or no values.
 
-    A str or bytes counts 5 and its length, an int 9, None and a bool 1, a list or dict 5 and its
-    elements. That is never less than the encoding takes, except for str that are not ASCII.
+    Elements are looked at one by one only where there are containers among them.
     """
-    kind = type(value)
-    if kind is str or kind is bytes:
-        return left - 5 - len(value)
-    if kind is int:
-        return left - 9
-    if value is None or kind is bool:
-        return left - 1
-    if kind is list or kind is dict:
-        if depth <= 0:
-            raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
-        left -= 5
-        items = value
-        if kind is dict:
-            left -= 5 * len(value) + sum(map(len, value))
-            items = value.values()
-        # Most elements are short texts: measured here, they need no call.
-        for item in items:
-            kind = type(item)
-            if kind is str or kind is bytes:
-                left -= 5 + len(item)
-            elif kind is int:
-                left -= 9
-            else:
-                left = _weigh(item, left, depth - 1)
-                if left < 0:
-                    return left
+    left -= len(items)
+    if left < 0 or SCALARS.issuperset(map(type, items)):
         return left
-    raise type_error(f"a {kind_name(value)} cannot be stored or passed on")
+    if depth <= 0:
+        return -1
+    for item in items:
+        kind = type(item)
+        if kind is dict:
+            left = _few(item.values(), left, depth - 1)
+        elif kind is list:
+            left = _few(item, left, depth - 1)
+        elif kind not in SCALARS:
+            return -1
+        if left < 0:
+            return left
+    return left
+
+
+def _weigh(value: Any, left: int, depth: int) -> int:
+    """What remains of ``left`` after `_VALUE_WEIGHT` for each value and 1 for each character."""
+    kind = type(value)
+    if kind in SCALARS:
+        left -= _VALUE_WEIGHT
+        return left - len(value) if kind is str or kind is bytes else left
+    if kind is not list and kind is not dict:
+        raise type_error(f"a {kind_name(value)} cannot be stored or passed on")
+    if depth <= 0:
+        raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
+    left -= _VALUE_WEIGHT
+    items = value
+    if kind is dict:
+        left -= _VALUE_WEIGHT * len(value) + sum(map(len, value))
+        items = value.values()
+    for item in items:
+        if left < 0:
+            return left
+        left = _weigh(item, left, depth - 1)
+    return left
 
 
 def pack(meter: Meter, value: Any, limit: int) -> bytes:
-    """The canonical encoding of a value, one gas for each byte that `_weigh` counts.
+    """The canonical encoding of a value, one gas for each byte.
 
-    A small value can stand for a huge encoding, because lists can be shared: so it is measured,
-    within what the gas allows, before it is encoded.
+    A small value can stand for a huge encoding, because lists can be shared. So it is encoded only
+    when it has so few values that the encoding is bounded by that, or when its weight, which is
+    never more than `_VALUE_WEIGHT` times the encoding, does not exceed what the gas allows.
 
     Raises:
         Failure: ``too_large`` beyond ``limit`` bytes, ``too_deep``, ``type_error`` for a tuple.
     """
-    budget = limit if limit < meter.gas else meter.gas
-    left = _weigh(value, budget, MAX_DEPTH)
-    if left < 0:
-        if budget < limit:
-            raise OutOfGas
-        meter.charge(limit)
-        raise too_large("an encoded value", limit)
-    meter.gas -= budget - left
-    raw = encode(value)
-    if len(raw) > limit:
-        raise too_large("an encoded value", limit)
-    return raw
+    room = limit if limit < meter.gas else meter.gas
+    kind = type(value)
+    few = value.values() if kind is dict else value if kind is list else (value,)
+    if (
+        _few(few, _FEW_VALUES, MAX_DEPTH - 1) >= 0
+        or _weigh(value, _VALUE_WEIGHT * room, MAX_DEPTH) >= 0
+    ):
+        raw = _encode(value)
+        if len(raw) <= room:
+            meter.gas -= len(raw)
+            return raw
+    if room < limit:
+        raise OutOfGas
+    meter.charge(limit)
+    raise too_large("an encoded value", limit)
 
 
 def unpack(raw: bytes) -> Any:

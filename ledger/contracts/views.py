@@ -7,15 +7,13 @@ expression that only looks into one gets the thing itself, and everything else g
 from __future__ import annotations
 
 import ast
-from typing import Any, Final
+from typing import Any
 
 from ledger.contracts import operators
 from ledger.contracts.meter import Meter
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.toplevel import read_literal
-from ledger.contracts.values import copy, is_mutable, size_of_literal
-
-SCALARS: Final = frozenset({type(None), bool, int, str, bytes})
+from ledger.contracts.values import SCALARS, copy, is_mutable, size_of_literal
 
 
 def constant_of(node: ast.expr, scope: Scope) -> tuple[Any] | None:
