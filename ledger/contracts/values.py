@@ -221,7 +221,27 @@ def admit(value: Any, depth: int = MAX_DEPTH) -> None:
         Failure: ``bad_arguments``, saying what was found.
     """
     kind = type(value)
-    if kind is str or kind is bytes:
+    if kind is list or kind is dict:
+        if depth <= 0:
+            raise Failure("bad_arguments", f"nested deeper than {MAX_DEPTH}")
+        if len(value) > MAX_ITEMS:
+            raise Failure("bad_arguments", f"more than {MAX_ITEMS} elements")
+        if kind is dict:
+            for key in value:
+                if type(key) is not str or len(key) > MAX_KEY or not (key.isascii() or _is_text(key)):
+                    raise Failure("bad_arguments", f"dict keys are str of at most {MAX_KEY}")
+            value = value.values()
+        for item in value:
+            # Most values are short: seen here, they need no call.
+            kind = type(item)
+            if (
+                (kind is str and len(item) <= MAX_KEY and item.isascii())
+                or (kind is bytes and len(item) <= MAX_TEXT)
+                or (kind is int and MIN_INT <= item <= MAX_INT)
+            ):
+                continue
+            admit(item, depth - 1)
+    elif kind is str or kind is bytes:
         if len(value) > MAX_TEXT:
             raise Failure("bad_arguments", f"more than {MAX_TEXT} characters")
         if kind is str and not _is_text(value):
@@ -229,18 +249,6 @@ def admit(value: Any, depth: int = MAX_DEPTH) -> None:
     elif kind is int:
         if not MIN_INT <= value <= MAX_INT:
             raise Failure("bad_arguments", "an integer outside 64 bits")
-    elif kind is list or kind is dict:
-        if depth <= 0:
-            raise Failure("bad_arguments", f"nested deeper than {MAX_DEPTH}")
-        if len(value) > MAX_ITEMS:
-            raise Failure("bad_arguments", f"more than {MAX_ITEMS} elements")
-        if kind is dict:
-            for key in value:
-                if type(key) is not str or len(key) > MAX_KEY or not _is_text(key):
-                    raise Failure("bad_arguments", f"dict keys are str of at most {MAX_KEY}")
-            value = value.values()
-        for item in value:
-            admit(item, depth - 1)
     elif value is not None and kind is not bool:
         raise Failure("bad_arguments", f"a value of type {kind.__name__}")
 
