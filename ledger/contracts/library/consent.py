@@ -152,30 +152,30 @@ def without_ended(entries: list) -> list:
 def rule_from(scope: dict, effect: str) -> dict:
     """A rule with only the parts that limit it. Refuses whatever it cannot understand."""
     require(effect in ["permit", "deny"], "unknown_effect", "a rule permits or denies")
-    require(scope.get("effect", effect) == effect, "contradiction", "the scope says the opposite")
-    for part in scope:
-        known = part in LISTS or part in TIMES or part in ["effect", "confidentiality"]
-        require(known, "unknown_part", "the scope has a part that no rule has")
     rule = {"effect": effect}
-    for part in LISTS:
-        items = scope.get(part, [])
-        if len(items) > 0:
-            check_items(part, items)
-            rule[part] = items
-    for part in TIMES:
-        time = scope.get(part, 0)
-        require(str(time) == str(int(time)), "bad_time", "times are milliseconds since 1970")
-        if time != 0:
-            rule[part] = time
+    for part in scope:
+        value = scope[part]
+        if part in LISTS:
+            if len(value) > 0:
+                check_items(part, value)
+                rule[part] = value
+        elif part in TIMES:
+            require(str(value) == str(int(value)), "bad_time", "times are milliseconds since 1970")
+            if value != 0:
+                rule[part] = value
+        elif part == "confidentiality":
+            require(value == "" or value in RANK, "unknown_confidentiality", "N, R or V")
+            if value != "":
+                rule[part] = value
+        else:
+            require(part == "effect", "unknown_part", "the scope has a part that no rule has")
+            require(value == effect, "contradiction", "the scope says the opposite")
     require(in_order(rule, "start", "end"), "bad_time", "the consent ends before it starts")
     require(in_order(rule, "data_start", "data_end"), "bad_time", "the data period ends before it starts")
-    require(effect == "deny" or "purposes" in rule, "purpose_missing", "a permit names its purposes")
-    level = scope.get("confidentiality", "")
-    require(level == "" or level in RANK, "unknown_confidentiality", "N, R or V")
-    if level != "":
-        rule["confidentiality"] = level
-    elif effect == "permit":
-        rule["confidentiality"] = "N"
+    if effect == "permit":
+        require("purposes" in rule, "purpose_missing", "a permit names its purposes")
+        if "confidentiality" not in rule:
+            rule["confidentiality"] = "N"
     return rule
 
 
@@ -187,19 +187,21 @@ def check_items(part: str, items: list) -> None:
     # A text would also have items, and `in` would then find parts of words.
     require(list(items) == items, "bad_scope", "a list is needed")
     require(len(items) <= MAX_ITEMS, "scope_too_long", "at most 64 items")
-    for item in items:
-        if part == "institutions" or part == "holders":
-            # A misspelt institution would make a denial void without anybody noticing.
+    if part == "purposes":
+        require(all([item in PURPOSES for item in items]), "unknown_purpose", "not a code of v3-PurposeOfUse")
+    elif part == "institutions" or part == "holders":
+        # A misspelt institution would make a denial void without anybody noticing.
+        for item in items:
             require(call("governance", "is_known", id=item), "unknown_institution")
-        elif part == "persons":
+    elif part == "persons":
+        for item in items:
             require(call("registry", "is_known", id=item), "unknown_person")
-        elif part == "roles":
-            require(item in ROLES, "unknown_role", "not a code of the list of roles")
-        elif part == "kinds":
-            require(item in CLASSES, "unknown_class", "not a class of records")
-        elif part == "purposes":
-            require(item in PURPOSES, "unknown_purpose", "not a code of v3-PurposeOfUse")
-        else:
+    elif part == "roles":
+        require(all([item in ROLES for item in items]), "unknown_role", "not a code of the list of roles")
+    elif part == "kinds":
+        require(all([item in CLASSES for item in items]), "unknown_class", "not a class of records")
+    else:
+        for item in items:
             require(len(item) == HEX_NAME, "bad_record_name", "a record's name is 64 hex digits")
             require(all([digit in HEX_DIGITS for digit in item]), "bad_record_name")
 
