@@ -26,7 +26,7 @@ def iterate(meter: Meter, value: Any) -> Any:
     at the start.
     """
     kind = type(value)
-    if kind is list or kind is tuple or kind is str or kind is bytes:
+    if kind is list or kind is tuple or kind is str or kind is bytes or kind is range:
         return value
     if kind is dict:
         meter.charge(len(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ledger.contracts import builtins, host, methods
 from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
@@ -14,6 +14,14 @@ from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error,
 from ledger.contracts.views import constant_of, is_view, lower_literal, lower_view, own, owned
 
 _SIZED = frozenset({str, bytes, list, dict, tuple})
+#: What the context of a call tells, without a function in between.
+_CONTEXT: Final[dict[str, Code]] = {
+    "caller": lambda f: f[0].caller,
+    "height": lambda f: f[0].context.height,
+    "now": lambda f: f[0].context.time,
+    "transaction": lambda f: f[0].context.transaction,
+    "call_index": lambda f: f[0].context.index,
+}
 _NOTHING = frozenset({"require", "fail", "emit"})
 
 
@@ -32,6 +40,8 @@ def lower_call(node: ast.Call, scope: Scope) -> Code:
         if name == "len":
             return _len(node, scope)
         return _apply(builtins.BUILTINS[name], node, BUILTINS[name], scope)
+    if name in _CONTEXT:
+        return _CONTEXT[name]
     if name == "require" and not node.keywords:
         return _require(node, scope)
     return _apply(host.HOST[name], node, HOST[name], scope)
@@ -117,13 +127,19 @@ def _len(node: ast.Call, scope: Scope) -> Code:
 
 def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope) -> Code:
     positional = [scope.lower(argument) for argument in node.args]
-    fields = [(keyword.arg, scope.lower(keyword.value)) for keyword in node.keywords]
+    fields = [(keyword.arg or "", scope.lower(keyword.value)) for keyword in node.keywords]
 
-    def with_fields(f: Frame) -> Any:
-        values = [code(f) for code in positional]
-        return function(f[0], *values, {name: code(f) for name, code in fields})
+    def collected(f: Frame) -> dict[str, Any]:
+        made = {}
+        for name, code in fields:
+            made[name] = code(f)
+        return made
 
-    return with_fields
+    if len(positional) == 1:
+        first = positional[0]
+        return lambda f: function(f[0], first(f), collected(f))
+    first, second = positional
+    return lambda f: function(f[0], first(f), second(f), collected(f))
 
 
 # Functions of the contract
@@ -335,8 +351,7 @@ def _map_get(state: str, given: list[tuple[str, Code]], codes: dict[str, Code]) 
     if default is None:
 
         def get(f: Frame) -> Any:
-            run = f[0]
-            raw = host.load(run, host.state_key(run, state, key(f)))
+            raw = host.load_entry(f[0], state, key(f))
             return None if raw is None else unpack(raw)
 
         return get
@@ -344,18 +359,16 @@ def _map_get(state: str, given: list[tuple[str, Code]], codes: dict[str, Code]) 
     if given[0][0] == "key":
 
         def get_or(f: Frame) -> Any:
-            run = f[0]
             k = key(f)
             fallback = default(f)
-            raw = host.load(run, host.state_key(run, state, k))
+            raw = host.load_entry(f[0], state, k)
             return fallback if raw is None else unpack(raw)
 
         return get_or
 
     def default_first(f: Frame) -> Any:
-        run = f[0]
         fallback = default(f)
-        raw = host.load(run, host.state_key(run, state, key(f)))
+        raw = host.load_entry(f[0], state, key(f))
         return fallback if raw is None else unpack(raw)
 
     return default_first

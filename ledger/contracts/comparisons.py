@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger.contracts import operators
-from ledger.contracts.host import load, state_key
+from ledger.contracts.host import load_entry
 from ledger.contracts.meter import CONTENT_UNIT, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.toplevel import read_literal
@@ -158,8 +158,7 @@ def _membership(left_node: ast.expr, right_node: ast.expr, scope: Scope, *, want
         scope.nodes += 1
 
         def has_entry(f: Frame) -> Any:
-            run = f[0]
-            return (load(run, state_key(run, state, left(f))) is not None) is wanted
+            return (load_entry(f[0], state, left(f)) is not None) is wanted
 
         return has_entry
     try:

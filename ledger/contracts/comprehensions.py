@@ -16,7 +16,7 @@ from ledger.contracts.builtins import iterate
 from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error
-from ledger.contracts.views import lower_constant, lower_iterable
+from ledger.contracts.views import lower_iterable
 
 Binder = Callable[[Frame, Any], None]
 
@@ -104,8 +104,20 @@ def _generator(
             inner = lower_collect()
     cost = turn[0] + LOOP_TURN
     slot = scope.slot(generator.target.id) if isinstance(generator.target, ast.Name) else None
-    if slot is not None and len(conditions) <= 1:
-        condition = conditions[0] if conditions else lower_constant(True)
+    if slot is not None and not conditions:
+
+        def plain_loop(f: Frame, made: Any) -> None:
+            run = f[0]
+            for item in iterate(run, source(f)):
+                run.gas = gas = run.gas - cost
+                if gas < 0:
+                    raise OutOfGas
+                f[slot] = item
+                inner(f, made)
+
+        return plain_loop
+    if slot is not None and len(conditions) == 1:
+        condition = conditions[0]
 
         def simple_loop(f: Frame, made: Any) -> None:
             run = f[0]

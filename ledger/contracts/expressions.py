@@ -17,7 +17,7 @@ from ledger.contracts.builtins import formatted
 from ledger.contracts.calls import lower_call
 from ledger.contracts.comparisons import lower_compare
 from ledger.contracts.comprehensions import lower_dict_comprehension, lower_list_comprehension
-from ledger.contracts.host import load, state_key
+from ledger.contracts.host import load_entry
 from ledger.contracts.scope import UNBOUND, Code, Frame, Scope, unbound
 from ledger.contracts.values import MAX_KEY, checked_key, unpack
 from ledger.contracts.views import (
@@ -178,9 +178,8 @@ def _subscript(node: ast.Subscript, scope: Scope) -> Code:
 
 def _entry(name: str, key: Code) -> Code:
     def entry(f: Frame) -> Any:
-        run = f[0]
         k = key(f)
-        raw = load(run, state_key(run, name, k))
+        raw = load_entry(f[0], name, k)
         if raw is None:
             raise operators.missing(k if type(k) is str else name)
         return unpack(raw)

@@ -192,6 +192,11 @@ def load(run: Run, key: bytes) -> bytes | None:
     return raw
 
 
+def load_entry(run: Run, name: str, key: Any) -> bytes | None:
+    """The stored bytes of a map's entry, paid for; ``name`` ends with "/"."""
+    return load(run, state_key(run, name, key))
+
+
 def _check_writable(run: Run) -> None:
     if run.readonly:
         raise Failure("read_only", "a query cannot write")
@@ -221,26 +226,6 @@ def _typed(name: str, kind: type, value: Any) -> Any:
 
 def _signers(run: Run) -> list[str]:
     return list(run.context.signers)
-
-
-def _caller(run: Run) -> str:
-    return run.caller
-
-
-def _height(run: Run) -> int:
-    return run.context.height
-
-
-def _now(run: Run) -> int:
-    return run.context.time
-
-
-def _transaction(run: Run) -> str:
-    return run.context.transaction
-
-
-def _call_index(run: Run) -> int:
-    return run.context.index
 
 
 def _fail(run: Run, code: Any, message: Any = "") -> None:
@@ -366,11 +351,6 @@ def _commitment(run: Run, salt: Any, text: Any) -> bytes:
 #: Functions of the prelude with their own signature; ``emit`` and ``call`` take any named fields.
 HOST: Final[dict[str, Callable[..., Any]]] = {
     "signers": _signers,
-    "caller": _caller,
-    "height": _height,
-    "now": _now,
-    "transaction": _transaction,
-    "call_index": _call_index,
     "require": _require,
     "fail": _fail,
     "digest": _digest,

@@ -342,13 +342,7 @@ def _loop_body(
 
 
 def _for(node: ast.For, scope: Scope) -> Code:
-    source = _range_of(node.iter, scope)
-    if source is None:
-        items = lower_iterable(node.iter, scope)
-
-        def source(f: Frame) -> Any:
-            return iterate(f[0], items(f))
-
+    source = _range_of(node.iter, scope) or lower_iterable(node.iter, scope)
     if isinstance(node.target, ast.Name):
         slot = scope.slot(node.target.id)
         assert slot is not None
@@ -375,7 +369,8 @@ def _range_of(node: ast.expr, scope: Scope) -> Code | None:
 
 def _for_variable(slot: int, source: Code, body: Code) -> Code:
     def loop(f: Frame) -> Any:
-        for item in source(f):
+        items = source(f)
+        for item in items if type(items) is list else iterate(f[0], items):
             f[slot] = item
             signal = body(f)
             if signal is not None and signal is not CONTINUE:
@@ -387,7 +382,8 @@ def _for_variable(slot: int, source: Code, body: Code) -> Code:
 
 def _for_target(bind: Binder, source: Code, body: Code) -> Code:
     def loop(f: Frame) -> Any:
-        for item in source(f):
+        items = source(f)
+        for item in items if type(items) is list else iterate(f[0], items):
             bind(f, item)
             signal = body(f)
             if signal is not None and signal is not CONTINUE:
