@@ -115,6 +115,14 @@ def _positional(function: Callable[..., Any], codes: list[Code]) -> Code:
 
 def _len(node: ast.Call, scope: Scope) -> Code:
     argument = lower_view(node.args[0], scope)
+    slot = scope.variable(node.args[0])
+    if slot is not None:
+
+        def length_of_variable(f: Frame) -> Any:
+            value = f[slot]
+            return len(value) if type(value) in _SIZED else builtins.length(f[0], value)
+
+        return length_of_variable
 
     def length(f: Frame) -> Any:
         value = argument(f)

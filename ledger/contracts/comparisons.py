@@ -148,6 +148,20 @@ def _with_constant(left: Code, operator: ast.cmpop, value: Any) -> Code | None:
             return a < value if type(a) is int else slow(f[0], a, value)
 
         return less
+    if isinstance(operator, ast.LtE):
+
+        def less_or_equal(f: Frame) -> Any:
+            a = left(f)
+            return a <= value if type(a) is int else slow(f[0], a, value)
+
+        return less_or_equal
+    if isinstance(operator, ast.GtE):
+
+        def greater_or_equal(f: Frame) -> Any:
+            a = left(f)
+            return a >= value if type(a) is int else slow(f[0], a, value)
+
+        return greater_or_equal
     return None
 
 

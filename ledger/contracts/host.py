@@ -278,20 +278,17 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
         if contract in run.stack:
             raise Failure("reentrant", "a contract that is running can only be queried")
     copied = unpack(pack(run, arguments, limits.MAX_STATE_VALUE_BYTES))
-    caller, readonly, before = run.contract, run.readonly, run.caller
-    run.caller = caller
+    before = run.contract, run.prefix, run.caller, run.readonly
+    run.caller = run.contract
     run.contract = contract
     run.prefix = contract + "/"
-    run.readonly = readonly or kind == "query"
+    run.readonly = run.readonly or kind == "query"
     run.stack.append(contract)
     run.nesting += CALL_NESTING
     value = program.enter(run, method, copied)
     run.nesting -= CALL_NESTING
     run.stack.pop()
-    run.contract = caller
-    run.prefix = caller + "/"
-    run.caller = before
-    run.readonly = readonly
+    run.contract, run.prefix, run.caller, run.readonly = before
     # A scalar is its own copy.
     raw = pack(run, value, limits.MAX_STATE_VALUE_BYTES)
     return value if type(value) in SCALARS else unpack(raw)

@@ -21,7 +21,7 @@ from ledger.chain.transaction import Call, Transaction
 from ledger.contracts.compiler import InvalidContract, Program, compile_contract
 from ledger.contracts.host import MAX_NESTING, CallContext, Overlay, Run
 from ledger.contracts.meter import Failure, OutOfGas
-from ledger.contracts.values import admit, pack, unpack
+from ledger.contracts.values import MAX_KEY, admit, pack, unpack
 from ledger.crypto import hashing
 
 T = TypeVar("T")
@@ -249,7 +249,7 @@ class Machine:
                 raise Failure("unknown_contract", "no such contract")
             if program.kind(call.method) != kind:
                 raise Failure("unknown_method", f"no {kind} of that name")
-            value = self._enter(run, program, call)
+            value = self._enter(run, program, call, decoded=kind == "export")
             raw = pack(run, value, max(room - run.event_bytes - _RESULT_OVERHEAD, 0))
         except Failure as failure:
             overlay.undo_to(mark)
@@ -261,9 +261,14 @@ class Machine:
             size + _RESULT_OVERHEAD,
         )
 
-    def _enter(self, run: Run, program: Program, call: Call) -> Any:
-        admit(call.arguments)
+    def _enter(self, run: Run, program: Program, call: Call, *, decoded: bool) -> Any:
+        """``decoded``: the arguments come from a transaction, so they are values of the chain."""
+        if not decoded:
+            admit(call.arguments)
         raw = encode(call.arguments)
+        # Nothing in so few bytes exceeds a limit of the language.
+        if decoded and len(raw) > MAX_KEY:
+            admit(call.arguments)
         run.charge(CALL_GAS + len(raw))
         # A copy: contracts change their arguments, and transactions are executed again.
         return program.enter(run, call.method, unpack(raw))
@@ -353,7 +358,7 @@ class Machine:
             readonly=False,
         )
         try:
-            self._enter(run, program, Call(name, method, arguments))
+            self._enter(run, program, Call(name, method, arguments), decoded=False)
         except Failure as failure:
             raise GenesisFailed(f"{name}.{method}: {_explain(failure)}") from None
 

@@ -131,12 +131,11 @@ def _few(items: Any, left: int, depth: int) -> int:
         return -1
     for item in items:
         kind = type(item)
-        if kind is dict:
-            left = _few(item.values(), left, depth - 1)
-        elif kind is list:
-            left = _few(item, left, depth - 1)
-        elif kind not in SCALARS:
+        if kind in SCALARS:
+            continue
+        if kind is not dict and kind is not list:
             return -1
+        left = _few(item.values() if kind is dict else item, left, depth - 1)
         if left < 0:
             return left
     return left
