@@ -10,14 +10,19 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.chain.codec import MAX_INT, MIN_INT
-from ledger.contracts import host, operators
+from ledger.contracts.assignments import (
+    lower_annotated,
+    lower_assign,
+    lower_augmented,
+    lower_delete,
+    lower_target,
+    note_assigned,
+)
 from ledger.contracts.builtins import iterate, numbers
 from ledger.contracts.calls import gives_nothing
-from ledger.contracts.comprehensions import Binder, lower_binder, unpacking
+from ledger.contracts.comprehensions import Binder
 from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Scope
-from ledger.contracts.values import unpack
 from ledger.contracts.views import lower_iterable
 
 #: Signals to the blocks around a statement.
@@ -115,161 +120,6 @@ def _expression(node: ast.Expr, scope: Scope) -> Code:
     return evaluate
 
 
-# Assignments
-
-
-def _note_assigned(target: ast.expr, scope: Scope) -> None:
-    if isinstance(target, ast.Name):
-        scope.assigned.add(target.id)
-    elif isinstance(target, ast.Tuple | ast.List):
-        for item in target.elts:
-            _note_assigned(item, scope)
-
-
-def _target(target: ast.expr, scope: Scope) -> Binder:
-    """What assigns to a target of any form."""
-    if isinstance(target, ast.Tuple | ast.List):
-        return unpacking([_target(item, scope) for item in target.elts])
-    if not isinstance(target, ast.Subscript):
-        return lower_binder(target, scope)
-    state = scope.state_name(target.value)
-    if state is not None:
-        key = scope.lower(target.slice)
-
-        def set_entry(f: Frame, value: Any) -> None:
-            run = f[0]
-            host.store(run, host.state_key(run, state, key(f)), value)
-
-        return set_entry
-    container = scope.lower(target.value)
-    key = scope.lower(target.slice)
-    set_element = operators.set_element
-    return lambda f, value: set_element(f[0], container(f), key(f), value)
-
-
-def _assign(node: ast.Assign, scope: Scope) -> Code:
-    value = scope.lower(node.value)
-    targets = node.targets
-    if len(targets) == 1 and isinstance(targets[0], ast.Name):
-        return _set_variable(targets[0].id, value, scope)
-    binders = [_target(target, scope) for target in targets]
-    for target in targets:
-        _note_assigned(target, scope)
-    if len(binders) == 1:
-        bind = binders[0]
-
-        def assign(f: Frame) -> Any:
-            bind(f, value(f))
-
-        return assign
-
-    def assign_all(f: Frame) -> Any:
-        result = value(f)
-        for bind in binders:
-            bind(f, result)
-
-    return assign_all
-
-
-def _set_variable(name: str, value: Code, scope: Scope) -> Code:
-    slot = scope.slot(name)
-    assert slot is not None
-    scope.assigned.add(name)
-
-    def set_variable(f: Frame) -> Any:
-        f[slot] = value(f)
-
-    return set_variable
-
-
-def _annotated(node: ast.AnnAssign, scope: Scope) -> Code:
-    assert node.value is not None
-    value = scope.lower(node.value)
-    bind = _target(node.target, scope)
-    _note_assigned(node.target, scope)
-
-    def assign(f: Frame) -> Any:
-        bind(f, value(f))
-
-    return assign
-
-
-def _augmented(node: ast.AugAssign, scope: Scope) -> Code:
-    operate = operators.IN_PLACE[type(node.op).__name__]
-    target = node.target
-    if isinstance(target, ast.Name):
-        slot = scope.slot(target.id)
-        assert slot is not None
-        present = scope.lower(target)
-        value = scope.lower(node.value)
-
-        if isinstance(node.op, ast.Add):
-
-            def add_to_variable(f: Frame) -> Any:
-                a = present(f)
-                b = value(f)
-                if type(a) is int and type(b) is int and MIN_INT <= (c := a + b) <= MAX_INT:
-                    f[slot] = c
-                else:
-                    f[slot] = operate(f[0], a, b)
-
-            return add_to_variable
-
-        def change_variable(f: Frame) -> Any:
-            f[slot] = operate(f[0], present(f), value(f))
-
-        return change_variable
-    assert isinstance(target, ast.Subscript)
-    state = scope.state_name(target.value)
-    if state is not None:
-        key = scope.lower(target.slice)
-        value = scope.lower(node.value)
-
-        def change_entry(f: Frame) -> Any:
-            run = f[0]
-            k = key(f)
-            at = host.state_key(run, state, k)
-            raw = host.load(run, at)
-            if raw is None:
-                raise operators.missing(k if type(k) is str else state)
-            host.store(run, at, operate(run, unpack(raw), value(f)))
-
-        return change_entry
-    container = scope.lower(target.value)
-    key = scope.lower(target.slice)
-    value = scope.lower(node.value)
-
-    def change_element(f: Frame) -> Any:
-        run = f[0]
-        c = container(f)
-        k = key(f)
-        present = operators.element(run, c, k)
-        operators.set_element(run, c, k, operate(run, present, value(f)))
-
-    return change_element
-
-
-def _delete(node: ast.Delete, scope: Scope) -> Code:
-    codes = [_delete_one(target, scope) for target in node.targets]
-
-    def delete(f: Frame) -> Any:
-        for code in codes:
-            code(f)
-
-    return delete
-
-
-def _delete_one(target: ast.expr, scope: Scope) -> Code:
-    assert isinstance(target, ast.Subscript)
-    state = scope.state_name(target.value)
-    if state is not None:
-        entry = scope.lower(target.slice)
-        return lambda f: host.remove(f[0], host.state_key(f[0], state, entry(f)))
-    container = scope.lower(target.value)
-    key = scope.lower(target.slice)
-    return lambda f: operators.delete_element(f[0], container(f), key(f))
-
-
 # Branches and loops
 
 
@@ -335,7 +185,7 @@ def _loop_body(
     """The body of a loop, which may run any number of times."""
     before, ended = set(scope.assigned), scope.ended
     for target in targets:
-        _note_assigned(target, scope)
+        note_assigned(target, scope)
     body = lower_block(statements, scope, LOOP_TURN + extra)
     scope.assigned, scope.ended = before, ended
     return body
@@ -348,7 +198,7 @@ def _for(node: ast.For, scope: Scope) -> Code:
         assert slot is not None
         return _for_variable(slot, source, _loop_body(node.body, scope, node.target))
     with scope.counting() as count, scope.deeper():
-        bind = _target(node.target, scope)
+        bind = lower_target(node.target, scope)
     extra = count[0] + len(list(ast.walk(node.target)))
     return _for_target(bind, source, _loop_body(node.body, scope, node.target, extra=extra))
 
@@ -395,10 +245,10 @@ def _for_target(bind: Binder, source: Code, body: Code) -> Code:
 
 _STATEMENTS: Final[dict[type[ast.stmt], Callable[[Any, Scope], Code]]] = {
     ast.Return: _return,
-    ast.Assign: _assign,
-    ast.AnnAssign: _annotated,
-    ast.AugAssign: _augmented,
-    ast.Delete: _delete,
+    ast.Assign: lower_assign,
+    ast.AnnAssign: lower_annotated,
+    ast.AugAssign: lower_augmented,
+    ast.Delete: lower_delete,
     ast.If: _if,
     ast.While: _while,
     ast.For: _for,

@@ -143,23 +143,31 @@ def _few(items: Any, left: int, depth: int) -> int:
 
 def _weigh(value: Any, left: int, depth: int) -> int:
     """What remains of ``left`` after `_VALUE_WEIGHT` for each value and 1 for each character."""
+    left -= _VALUE_WEIGHT
     kind = type(value)
+    if kind is str or kind is bytes:
+        return left - len(value)
     if kind in SCALARS:
-        left -= _VALUE_WEIGHT
-        return left - len(value) if kind is str or kind is bytes else left
+        return left
     if kind is not list and kind is not dict:
         raise type_error(f"a {kind_name(value)} cannot be stored or passed on")
     if depth <= 0:
         raise Failure("too_deep", f"a value nested deeper than {MAX_DEPTH}")
-    left -= _VALUE_WEIGHT
     items = value
     if kind is dict:
         left -= _VALUE_WEIGHT * len(value) + sum(map(len, value))
         items = value.values()
     for item in items:
         if left < 0:
-            return left
-        left = _weigh(item, left, depth - 1)
+            break
+        # Most elements are texts or numbers: measured here, they need no call.
+        kind = type(item)
+        if kind is str or kind is bytes:
+            left -= _VALUE_WEIGHT + len(item)
+        elif kind in SCALARS:
+            left -= _VALUE_WEIGHT
+        else:
+            left = _weigh(item, left, depth - 1)
     return left
 
 
@@ -227,7 +235,11 @@ def admit(value: Any, depth: int = MAX_DEPTH) -> None:
             raise Failure("bad_arguments", f"more than {MAX_ITEMS} elements")
         if kind is dict:
             for key in value:
-                if type(key) is not str or len(key) > MAX_KEY or not (key.isascii() or _is_text(key)):
+                if (
+                    type(key) is not str
+                    or len(key) > MAX_KEY
+                    or not (key.isascii() or _is_text(key))
+                ):
                     raise Failure("bad_arguments", f"dict keys are str of at most {MAX_KEY}")
             value = value.values()
         for item in value:

@@ -136,9 +136,10 @@ def judged(pointer: dict, record: dict, purpose: str, institution: str, who: dic
         return ruling("deny", "access", "purpose-unknown", [])
     if purpose == "BTG":
         return ruling("deny", "access", "emergency-needs-break-glass", [])
-    if who["id"] == pointer["subject"] and BRANCH[purpose] == "PATRQT":
+    branch = BRANCH[purpose]
+    if branch == "PATRQT" and who["id"] == pointer["subject"]:
         return ruling("permit", "access", "own-record", [])
-    if not overlap(who["roles"], SUITED[BRANCH[purpose]]):
+    if not overlap(who["roles"], SUITED[branch]):
         return ruling("deny", "access", "role-not-suited", [])
     return combined({
         "subject": pointer["subject"], "requester": who["id"], "roles": who["roles"],
