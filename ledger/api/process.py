@@ -20,9 +20,9 @@ from ledger.chain.database import StoreError
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
 from ledger.node.driver import Diverged
-from ledger.node.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.node import Node
-from ledger.node.tomlfile import InvalidFile
+from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
+from ledger.node.setup.tomlfile import InvalidFile
 from ledger.node.vault.tables import VaultUnusable
 
 _log = structlog.get_logger(__name__)

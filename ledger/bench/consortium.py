@@ -12,12 +12,12 @@ from typing import Any
 from ledger.chain import merkle
 from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
 from ledger.client.builder import Account, build, call
-from ledger.node.config import NetworkConfig
 from ledger.node.driver import now_ms
 from ledger.node.fleet import free_ports
-from ledger.node.founding import Founding, found_network, node_home
-from ledger.node.home import load_home
-from ledger.node.people import load_people
+from ledger.node.setup.config import NetworkConfig
+from ledger.node.setup.founding import Founding, found_network, node_home
+from ledger.node.setup.home import load_home
+from ledger.node.setup.people import load_people
 
 PATIENTS = 1_000
 PHYSICIANS = 16

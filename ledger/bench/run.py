@@ -23,7 +23,7 @@ from ledger.bench.baselines import durable_commits_per_second, verifications_per
 from ledger.bench.consortium import Workload, found
 from ledger.bench.load import Load, Refused
 from ledger.node.fleet import Fleet, NodeFailed
-from ledger.node.founding import node_home
+from ledger.node.setup.founding import node_home
 
 GOOD, COULD_NOT_RUN = 0, 3
 

@@ -29,8 +29,8 @@ from ledger.contracts import blocks
 from ledger.contracts.blocks import Executed
 from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
-from ledger.node.founding import Founding, node_home
-from ledger.node.home import load_home
+from ledger.node.setup.founding import Founding, node_home
+from ledger.node.setup.home import load_home
 
 BATCH = 2_000
 TRANSACTIONS = 400

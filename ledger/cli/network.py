@@ -12,7 +12,7 @@ from ledger.cli.output import AsJson, console, expecting, progress, write_json
 from ledger.cli.passphrase import passphrase_source
 
 if TYPE_CHECKING:
-    from ledger.node.founding import Founding
+    from ledger.node.setup.founding import Founding
 
 group = typer.Typer(help="Found a consortium.", no_args_is_help=True)
 
@@ -38,9 +38,9 @@ def init(
     HEALTH_LEDGER_PASSPHRASE_FILE names, or asked for.
     """
     from ledger.crypto.keyfile import KeyFileError
-    from ledger.node.config import load_config
-    from ledger.node.founding import FoundingRefused, found_network
-    from ledger.node.tomlfile import InvalidFile
+    from ledger.node.setup.config import load_config
+    from ledger.node.setup.founding import FoundingRefused, found_network
+    from ledger.node.setup.tomlfile import InvalidFile
 
     with expecting(InvalidFile, FoundingRefused, KeyFileError):
         settings = load_config(config)

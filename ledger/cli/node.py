@@ -58,8 +58,8 @@ def _address(url: str | None, home: Path | None) -> str:
         fail("give either --url or --home", ExitCode.USAGE)
     if url is not None:
         return url
-    from ledger.node.home import load_home
-    from ledger.node.tomlfile import InvalidFile
+    from ledger.node.setup.home import load_home
+    from ledger.node.setup.tomlfile import InvalidFile
 
     assert home is not None
     with expecting(InvalidFile):

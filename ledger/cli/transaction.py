@@ -121,8 +121,8 @@ def _signers(
     from ledger.chain.genesis import read_genesis
     from ledger.client.builder import Account
     from ledger.crypto.keyfile import KeyFileError, load_key
-    from ledger.node.people import load_people
-    from ledger.node.tomlfile import InvalidFile
+    from ledger.node.setup.people import load_people
+    from ledger.node.setup.tomlfile import InvalidFile
 
     if bool(persons) == bool(keys) or bool(persons) != (home is not None):
         fail("give either --key, or --home with --as", ExitCode.USAGE)

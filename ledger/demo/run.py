@@ -27,11 +27,11 @@ from ledger.client.http import NodeRefused, NodeUnreachable
 from ledger.demo.narration import Language, Narrator
 from ledger.demo.stage import Stage, Unexpected, set_up
 from ledger.demo.story import Story
-from ledger.node.config import NetworkConfig, load_config
 from ledger.node.fleet import Fleet, NodeFailed
-from ledger.node.founding import Founding, FoundingRefused, node_home
-from ledger.node.home import load_home
-from ledger.node.tomlfile import InvalidFile
+from ledger.node.setup.config import NetworkConfig, load_config
+from ledger.node.setup.founding import Founding, FoundingRefused, node_home
+from ledger.node.setup.home import load_home
+from ledger.node.setup.tomlfile import InvalidFile
 
 GOOD, NO, COULD_NOT_RUN = 0, 1, 3
 DEFAULT_CONFIG = "network-configs/yanan.toml"

@@ -18,8 +18,8 @@ from ledger.chain.block import ValidatorSet
 from ledger.chain.transaction import Call
 from ledger.node.anchoring import AnchoringFailed, Perform, anchor
 from ledger.node.driver import now_ms
-from ledger.node.home import NodeHome
 from ledger.node.metrics import Metrics
+from ledger.node.setup.home import NodeHome
 from ledger.node.vault import release as counter
 from ledger.node.vault.connector import DirectoryConnector
 from ledger.node.vault.vault import Vault

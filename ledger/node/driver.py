@@ -24,8 +24,8 @@ from ledger.consensus.status import Status
 from ledger.contracts.blocks import BlockFault, Executed
 from ledger.contracts.replica import Replica
 from ledger.node.executor import Executor
-from ledger.node.frames import Consensus, Frame
 from ledger.node.mempool import Mempool
+from ledger.node.net.frames import Consensus, Frame
 from ledger.node.pace import Pace
 from ledger.node.room import Room
 

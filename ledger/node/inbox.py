@@ -9,8 +9,8 @@ from ledger.chain.codec import Malformed
 from ledger.chain.store import Store
 from ledger.chain.transaction import Transaction, decode_transaction
 from ledger.node.answers import Submission
-from ledger.node.frames import MAX_GOSSIP_BYTES, Transactions
 from ledger.node.mempool import Mempool
+from ledger.node.net.frames import MAX_GOSSIP_BYTES, Transactions
 
 #: How long transactions gather before they are passed on together, in seconds.
 GATHER_SECONDS = 0.004

@@ -26,23 +26,23 @@ from ledger.consensus.messages import decode_message
 from ledger.contracts.blocks import BlockFault, Executed, admission_fault
 from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
-from ledger.node import frames
 from ledger.node.answers import Cursor, Expiry, LedgerEvent, PeerStatus, Status, Submission
 from ledger.node.condition import Situation, explain, validator_statuses
 from ledger.node.desk import RecordDesk
 from ledger.node.driver import Driver, diverged, now_ms
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
-from ledger.node.home import NodeHome
 from ledger.node.inbox import Inbox
-from ledger.node.membership import Membership, changes_membership
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
-from ledger.node.pki import TlsKey
+from ledger.node.net import frames
+from ledger.node.net.membership import Membership, changes_membership
+from ledger.node.net.pki import TlsKey
+from ledger.node.net.transport import PeerNetwork, nodes_to_dial
 from ledger.node.reads import ChainReads
 from ledger.node.room import Room
+from ledger.node.setup.home import NodeHome
 from ledger.node.sync import Sync, answer
-from ledger.node.transport import PeerNetwork, nodes_to_dial
 
 _log = structlog.get_logger(__name__)
 

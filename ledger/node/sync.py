@@ -15,7 +15,7 @@ from ledger.chain import limits, merkle
 from ledger.chain.block import Block, Certificate, InvalidCertificate, decode_block, encode_block
 from ledger.chain.codec import Malformed, decode, encode
 from ledger.chain.store import Store
-from ledger.node.frames import MAX_BLOCKS, Blocks, CertifiedBlock, GetBlocks
+from ledger.node.net.frames import MAX_BLOCKS, Blocks, CertifiedBlock, GetBlocks
 
 _log = structlog.get_logger(__name__)
 

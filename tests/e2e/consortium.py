@@ -20,12 +20,12 @@ from ledger.client.builder import Account, build
 from ledger.client.http import Client
 from ledger.client.requests import Submitted
 from ledger.client.verify import trust_in
-from ledger.node.config import NetworkConfig, parse_config
 from ledger.node.driver import now_ms
 from ledger.node.fleet import Fleet, free_ports
-from ledger.node.founding import found_network, node_home
-from ledger.node.home import load_home
-from ledger.node.people import load_people
+from ledger.node.setup.config import NetworkConfig, parse_config
+from ledger.node.setup.founding import found_network, node_home
+from ledger.node.setup.home import load_home
+from ledger.node.setup.people import load_people
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ import pytest
 from consortium import Consortium, command, config, until
 
 from ledger.cli.output import ExitCode
-from ledger.node.founding import found_network
+from ledger.node.setup.founding import found_network
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 from consortium import Consortium, until
 
-from ledger.node import pki
-from ledger.node.frames import Consensus, Frame, Hello, Transactions, encode_frame
-from ledger.node.home import load_home
-from ledger.node.pki import PeerIdentity, TlsKey
+from ledger.node.net import pki
+from ledger.node.net.frames import Consensus, Frame, Hello, Transactions, encode_frame
+from ledger.node.net.pki import PeerIdentity, TlsKey
+from ledger.node.setup.home import load_home
 
 NODE = "north-1"
 NOW = datetime.datetime.now(datetime.UTC)

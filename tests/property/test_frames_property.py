@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.chain import limits
-from ledger.node.frames import (
+from ledger.node.net.frames import (
     Blocks,
     CertifiedBlock,
     Consensus,

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
-from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
-from ledger.contracts.machine import BlockContext
 from prometheus_client import CollectorRegistry
 
 from ledger.chain.block import (
@@ -22,6 +20,7 @@ from ledger.chain.block import (
     commit_digest,
 )
 from ledger.chain.codec import Malformed
+from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
 from ledger.chain.result import CallResult, Result, decode_result
 from ledger.chain.rules import proposer_of
 from ledger.chain.statetree import StateProof, StateTree
@@ -29,14 +28,15 @@ from ledger.chain.store import Store
 from ledger.chain.transaction import Transaction, decode_transaction, verify_signatures
 from ledger.client.builder import Account
 from ledger.contracts import blocks
+from ledger.contracts.machine import BlockContext
 from ledger.contracts.replica import Replica
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
 from ledger.node.answers import Cursor, LedgerEvent, NotPermitted, Status, Submission
-from ledger.node.config import load_config
 from ledger.node.events import events_of
-from ledger.node.founding import found_network
-from ledger.node.people import People, load_people
+from ledger.node.setup.config import load_config
+from ledger.node.setup.founding import found_network
+from ledger.node.setup.people import People, load_people
 
 CREATED = 1_767_225_600_000
 CONFIG = Path(__file__).parents[2] / "network-configs" / "dev.toml"

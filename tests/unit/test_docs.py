@@ -11,8 +11,8 @@ import typer
 from ledger.chain.constitution import PARAMETER_BOUNDS, Parameters
 from ledger.cli.main import app
 from ledger.crypto import hashing
-from ledger.node import config, home
 from ledger.node.metrics import Metrics
+from ledger.node.setup import config, home
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

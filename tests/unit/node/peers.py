@@ -7,11 +7,11 @@ import datetime
 import ssl
 from collections.abc import Callable, Collection
 
-from ledger.node import pki
-from ledger.node.connection import TransportSettings
-from ledger.node.frames import Frame, FrameReader, Hello, decode_frame, encode_frame
-from ledger.node.pki import PeerIdentity, TlsKey
-from ledger.node.transport import PeerNetwork, TlsContexts
+from ledger.node.net import pki
+from ledger.node.net.connection import TransportSettings
+from ledger.node.net.frames import Frame, FrameReader, Hello, decode_frame, encode_frame
+from ledger.node.net.pki import PeerIdentity, TlsKey
+from ledger.node.net.transport import PeerNetwork, TlsContexts
 
 CHAIN = bytes(range(32))
 NOW = datetime.datetime.now(datetime.UTC)

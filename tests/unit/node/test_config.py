@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.chain.constitution import PARAMETER_BOUNDS, Parameters
-from ledger.node.config import NetworkConfig, load_config, parse_config
-from ledger.node.tomlfile import Fault, InvalidFile
+from ledger.node.setup.config import NetworkConfig, load_config, parse_config
+from ledger.node.setup.tomlfile import Fault, InvalidFile
 
 CONFIGS = Path(__file__).parents[3] / "network-configs"
 DEV = (CONFIGS / "dev.toml").read_text(encoding="utf-8")

@@ -23,8 +23,8 @@ from ledger.crypto.sealing import SealingKey
 from ledger.node import desk as desk_module
 from ledger.node.answers import NotPermitted
 from ledger.node.desk import SUBJECTS_FILE, RecordDesk
-from ledger.node.home import NodeHome, load_home
 from ledger.node.metrics import Metrics
+from ledger.node.setup.home import NodeHome, load_home
 from tests.support.local_service import Consortium
 from tests.support.release import CONTENT, SUBJECT, Scene
 

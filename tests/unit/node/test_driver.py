@@ -22,8 +22,8 @@ from ledger.contracts.blocks import Executed
 from ledger.node import driver as driver_module
 from ledger.node.driver import Diverged, Driver
 from ledger.node.executor import Executor
-from ledger.node.frames import Consensus, Frame
 from ledger.node.mempool import Mempool
+from ledger.node.net.frames import Consensus, Frame
 from ledger.node.room import Room
 from tests.support.founded import Chain
 

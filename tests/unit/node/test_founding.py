@@ -16,13 +16,13 @@ from ledger.chain.genesis import read_genesis
 from ledger.contracts.machine import Machine
 from ledger.crypto import keyfile
 from ledger.crypto.keyfile import WrongPassphrase
-from ledger.node import founding
-from ledger.node.config import NetworkConfig, load_config, parse_config
-from ledger.node.founding import Founding, FoundingRefused, found_network, node_home
-from ledger.node.home import HomeInUse, InvalidHome, claim_home, load_home
-from ledger.node.people import load_people
-from ledger.node.pki import PeerIdentity, TlsKey, peer_identity, read_authority
-from ledger.node.tomlfile import InvalidFile
+from ledger.node.net.pki import PeerIdentity, TlsKey, peer_identity, read_authority
+from ledger.node.setup import founding
+from ledger.node.setup.config import NetworkConfig, load_config, parse_config
+from ledger.node.setup.founding import Founding, FoundingRefused, found_network, node_home
+from ledger.node.setup.home import HomeInUse, InvalidHome, claim_home, load_home
+from ledger.node.setup.people import load_people
+from ledger.node.setup.tomlfile import InvalidFile
 
 CONFIGS = Path(__file__).parents[3] / "network-configs"
 NOW = 1_790_000_000_000
@@ -331,7 +331,7 @@ def test_a_store_elsewhere_keeps_its_address(home_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from ledger.node.home import claim_home
+from ledger.node.setup.home import claim_home
 with claim_home(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

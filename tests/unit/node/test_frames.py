@@ -10,8 +10,8 @@ import pytest
 
 from ledger.chain import limits
 from ledger.chain.codec import encode
-from ledger.node import frames
-from ledger.node.frames import (
+from ledger.node.net import frames
+from ledger.node.net.frames import (
     Blocks,
     CertifiedBlock,
     Consensus,

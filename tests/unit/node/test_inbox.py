@@ -14,9 +14,9 @@ from ledger.client.builder import Account, build, call
 from ledger.contracts.blocks import admission_fault
 from ledger.crypto.keys import SigningKey
 from ledger.node import inbox as inbox_module
-from ledger.node.frames import Transactions
 from ledger.node.inbox import Inbox
 from ledger.node.mempool import Mempool
+from ledger.node.net.frames import Transactions
 from tests.support.founded import Chain
 
 

@@ -8,9 +8,9 @@ import pytest
 from peers import NOW
 
 from ledger.chain.codec import decode_value, encode
-from ledger.node import pki
-from ledger.node.membership import Membership, changes_membership
-from ledger.node.pki import PeerIdentity, TlsKey
+from ledger.node.net import pki
+from ledger.node.net.membership import Membership, changes_membership
+from ledger.node.net.pki import PeerIdentity, TlsKey
 from tests.support.founded import Chain
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.crypto.keyfile import KeyFileError
-from ledger.node.pki import (
+from ledger.node.net.pki import (
     InvalidAuthority,
     PeerIdentity,
     TlsKey,

@@ -19,7 +19,7 @@ from ledger.chain.block import (
 )
 from ledger.chain.codec import Malformed, encode
 from ledger.node import sync as sync_module
-from ledger.node.frames import Blocks, CertifiedBlock, GetBlocks
+from ledger.node.net.frames import Blocks, CertifiedBlock, GetBlocks
 from ledger.node.sync import Sync, answer, read_certified
 from tests.support.chain import HandmadeChain
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.node.tomlfile import Fault, InvalidFile, TomlDocument, write_toml
-from ledger.node.tomllines import FieldPath, line_numbers
+from ledger.node.setup.tomlfile import Fault, InvalidFile, TomlDocument, write_toml
+from ledger.node.setup.tomllines import FieldPath, line_numbers
 
 KEYS = st.one_of(
     st.from_regex(r"[A-Za-z0-9_-]{1,6}", fullmatch=True),

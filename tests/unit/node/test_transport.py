@@ -12,7 +12,7 @@ from peers import CHAIN, QUICK, STRANGER, Node, RawPeer, until
 
 from ledger.chain import limits
 from ledger.chain.codec import Malformed
-from ledger.node.frames import (
+from ledger.node.net.frames import (
     Blocks,
     CertifiedBlock,
     Consensus,
@@ -25,7 +25,7 @@ from ledger.node.frames import (
     Transactions,
     encode_frame,
 )
-from ledger.node.transport import backoff, nodes_to_dial
+from ledger.node.net.transport import backoff, nodes_to_dial
 
 Start = Callable[..., Awaitable[Node]]
 

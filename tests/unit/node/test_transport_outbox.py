@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.node.connection import TransportSettings
-from ledger.node.frames import Blocks, Consensus, NewHead, Ping, Transactions
-from ledger.node.outbox import Outbox
-from ledger.node.throttle import LogThrottle
+from ledger.node.net.connection import TransportSettings
+from ledger.node.net.frames import Blocks, Consensus, NewHead, Ping, Transactions
+from ledger.node.net.outbox import Outbox
+from ledger.node.net.throttle import LogThrottle
 
 
 def test_urgent_frames_leave_first_and_each_kind_in_order():

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 import structlog
 
 from ledger.chain.block import PROTOCOL_VERSION
-from ledger.node.connection import Connection, Traffic, TransportSettings
-from ledger.node.frames import Frame, Hello, encode_frame
-from ledger.node.throttle import LogThrottle
+from ledger.node.net.connection import Connection, Traffic, TransportSettings
+from ledger.node.net.frames import Frame, Hello, encode_frame
+from ledger.node.net.throttle import LogThrottle
 
 _log = structlog.get_logger(__name__)
 _jitter = random.SystemRandom()

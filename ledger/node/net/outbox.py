@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from ledger.node.frames import (
+from ledger.node.net.frames import (
     Blocks,
     Consensus,
     Frame,

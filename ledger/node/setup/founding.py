@@ -28,10 +28,10 @@ from ledger.contracts.machine import GenesisFailed, Machine
 from ledger.contracts.sources import library_source
 from ledger.crypto.keyfile import save_key, write_private
 from ledger.crypto.keys import SigningKey, key_id
-from ledger.node.config import NetworkConfig, NodePlace
-from ledger.node.people import People, Person
-from ledger.node.pki import PeerIdentity, TlsKey, new_authority
-from ledger.node.tomlfile import write_toml
+from ledger.node.net.pki import PeerIdentity, TlsKey, new_authority
+from ledger.node.setup.config import NetworkConfig, NodePlace
+from ledger.node.setup.people import People, Person
+from ledger.node.setup.tomlfile import write_toml
 
 #: Called with how many steps are done, how many there are, and what comes next.
 Progress = Callable[[int, int, str], None]
@@ -73,7 +73,7 @@ def found_network(
     """Write a network home: all of it, or nothing.
 
     Args:
-        config: as checked by `ledger.node.config.load_config`.
+        config: as checked by `ledger.node.setup.config.load_config`.
         out: the directory to make; it may exist if it is empty.
         passphrase: seals every private key; None only together with ``insecure``.
         insecure: keys in plain text, for a demo.

@@ -13,7 +13,7 @@ from typing import Final, Protocol, cast
 
 from ledger.chain import limits
 from ledger.chain.codec import Malformed
-from ledger.node.frames import (
+from ledger.node.net.frames import (
     MAX_HELLO_BYTES,
     Frame,
     FrameError,
@@ -25,7 +25,7 @@ from ledger.node.frames import (
     decode_frame,
     encode_frame,
 )
-from ledger.node.outbox import Outbox
+from ledger.node.net.outbox import Outbox
 
 _WRITE_BYTES: Final = 256 * limits.KIB
 

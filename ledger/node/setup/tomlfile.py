@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from ledger.node.tomllines import BARE_KEY, FieldPath, line_numbers
+from ledger.node.setup.tomllines import BARE_KEY, FieldPath, line_numbers
 
 MAX_FILE_BYTES = 1024 * 1024
 

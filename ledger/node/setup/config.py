@@ -19,8 +19,8 @@ from ledger.chain import limits
 from ledger.chain.codec import Malformed, check_value
 from ledger.chain.constitution import PARAMETER_BOUNDS, Parameters
 from ledger.contracts.sources import LIBRARY
-from ledger.node.tomlfile import InvalidFile, Table, TomlDocument
-from ledger.node.tomllines import FieldPath
+from ledger.node.setup.tomlfile import InvalidFile, Table, TomlDocument
+from ledger.node.setup.tomllines import FieldPath
 
 #: Fewer validators than this tolerate no fault at all (n = 3f + 1 with f = 1).
 LEAST_VALIDATORS = 4

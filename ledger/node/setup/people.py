@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.crypto.keyfile import load_key, write_private
 from ledger.crypto.keys import SigningKey
-from ledger.node.tomlfile import Fault, InvalidFile
+from ledger.node.setup.tomlfile import Fault, InvalidFile
 
 FORMAT = "health-ledger-people-1"
 MAX_FILE_BYTES = 64 * 1024 * 1024

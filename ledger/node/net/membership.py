@@ -8,7 +8,7 @@ from typing import Any
 
 from ledger.chain import limits
 from ledger.chain.codec import decode_value
-from ledger.node.pki import (
+from ledger.node.net.pki import (
     TlsKey,
     UntrustedPeer,
     client_context,
@@ -16,7 +16,7 @@ from ledger.node.pki import (
     trust,
     verified_peer,
 )
-from ledger.node.transport import TlsContexts
+from ledger.node.net.transport import TlsContexts
 
 _PREFIX = b"governance/"
 

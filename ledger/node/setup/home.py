@@ -17,9 +17,9 @@ from ledger.chain.codec import Malformed
 from ledger.chain.genesis import Genesis, read_genesis
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
-from ledger.node.config import Host, Port
-from ledger.node.pki import TlsKey
-from ledger.node.tomlfile import InvalidFile, Table, TomlDocument
+from ledger.node.net.pki import TlsKey
+from ledger.node.setup.config import Host, Port
+from ledger.node.setup.tomlfile import InvalidFile, Table, TomlDocument
 
 
 class HomeInUse(Exception):
