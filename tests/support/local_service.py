@@ -7,7 +7,9 @@ somebody waits for a transaction.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -20,6 +22,7 @@ from ledger.chain.block import (
     commit_digest,
 )
 from ledger.chain.codec import Malformed
+from ledger.chain.genesis import read_genesis
 from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
 from ledger.chain.result import CallResult, Result, decode_result
 from ledger.chain.rules import proposer_of
@@ -64,15 +67,24 @@ class Consortium:
     def account(self, label: str) -> Account:
         return Account(self.people.signing_key(self.people[label], no_passphrase))
 
+    @cached_property
+    def founded(self) -> Path:
+        """A store with the genesis and nothing more. To be copied: running the genesis is slow."""
+        path = self.home.with_name("founded.db")
+        store = Store.open(str(path), create=True)
+        Replica.found(store, read_genesis(self.home / "genesis.json"))
+        store.close()
+        return path
+
     def anybody(self, role: str) -> Account:
         return self.account(self.people.with_role(role)[0].key)
 
 
 def open_replica(consortium: Consortium, directory: Path) -> Replica:
-    from ledger.chain.genesis import read_genesis
-
-    store = Store.open(f"sqlite:///{directory}/ledger.db", create=True)
-    return Replica.found(store, read_genesis(consortium.home / "genesis.json"))
+    """The chain at genesis in a store of its own."""
+    place = directory / "ledger.db"
+    shutil.copy(consortium.founded, place)
+    return Replica(Store.open(str(place)))
 
 
 def certify(header: Header, keys: dict[str, SigningKey]) -> Certificate:

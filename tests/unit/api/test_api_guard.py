@@ -14,7 +14,7 @@ TOKEN = "a-token-of-enough-length"
 
 @pytest.fixture
 async def guarded(service):
-    transport = CheckedTransport(create_app(service, token=TOKEN))
+    transport = CheckedTransport(create_app(service, token=TOKEN), guarded=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://node.example") as client:
         yield client
 
