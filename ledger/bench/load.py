@@ -15,7 +15,7 @@ from ledger.chain.codec import encode
 #: Transactions in one HTTP request of the throughput runs; each is signed by its own signer.
 BATCH = 100
 #: Batches that wait to become final at each node in the throughput runs.
-IN_FLIGHT = 4
+IN_FLIGHT = 8
 MSGPACK = "application/msgpack"
 PATIENCE_SECONDS = 60.0
 
