@@ -31,23 +31,36 @@ def down(network: Consortium, node: str) -> Iterator[str]:
     """Stop a node; afterwards its data is as it was, and the node up again."""
     network.agreement()
     network.stop(node)
-    data = network.node_home(node) / "data"
-    kept = data.with_name("kept")
-    shutil.copytree(data, kept)
-    yield node
-    shutil.rmtree(data)
-    kept.rename(data)
+    with kept(network.node_home(node) / "data"):
+        yield node
     network.start(node)
     network.anchor(node)
     network.agreement()
 
 
-@pytest.fixture
-def stopped(network: Consortium) -> Iterator[str]:
+@contextmanager
+def kept(data: Path) -> Iterator[None]:
+    """Afterwards a directory is as it was."""
+    copy = data.with_name(f"{data.name}-kept-{secrets.token_hex(4)}")
+    shutil.copytree(data, copy)
+    yield
+    shutil.rmtree(data)
+    copy.rename(data)
+
+
+@pytest.fixture(scope="class")
+def asleep(network: Consortium) -> Iterator[str]:
     """A validator that is down, and is not the proposer."""
     proposer = network.proposer()
     with down(network, next(each for each in network.validators if each != proposer)) as node:
         yield node
+
+
+@pytest.fixture
+def stopped(network: Consortium, asleep: str) -> Iterator[str]:
+    """The same, whose data a test may damage."""
+    with kept(network.node_home(asleep) / "data"):
+        yield asleep
 
 
 def refuses_to_start(network: Consortium, node: str) -> str:
@@ -69,48 +82,61 @@ def damage(path: Path, start: int, stop: int, seed: int = 1) -> None:
     path.write_bytes(content)
 
 
-def test_a_store_whose_beginning_is_damaged_is_refused(network: Consortium, stopped: str) -> None:
-    damage(network.store(stopped), 0, 200)
-    assert "the store cannot be used" in refuses_to_start(network, stopped)
+class TestAValidatorThatIsDown:
+    """It is stopped once, and each test finds its data as they were."""
 
+    def test_a_store_whose_beginning_is_damaged_is_refused(
+        self, network: Consortium, stopped: str
+    ) -> None:
+        damage(network.store(stopped), 0, 200)
+        assert "the store cannot be used" in refuses_to_start(network, stopped)
 
-def test_a_file_that_is_no_store_is_refused(network: Consortium, stopped: str) -> None:
-    network.store(stopped).write_bytes(secrets.token_bytes(100_000))
-    refuses_to_start(network, stopped)
+    def test_a_file_that_is_no_store_is_refused(self, network: Consortium, stopped: str) -> None:
+        network.store(stopped).write_bytes(secrets.token_bytes(100_000))
+        refuses_to_start(network, stopped)
 
+    def test_a_database_of_something_else_is_refused(
+        self, network: Consortium, stopped: str
+    ) -> None:
+        path = network.store(stopped)
+        path.unlink()
+        with sqlite3.connect(path) as database:
+            database.execute("CREATE TABLE notes (text)")
+        assert "is not a store of this software" in refuses_to_start(network, stopped)
 
-def test_a_database_of_something_else_is_refused(network: Consortium, stopped: str) -> None:
-    path = network.store(stopped)
-    path.unlink()
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE notes (text)")
-    assert "is not a store of this software" in refuses_to_start(network, stopped)
+    def test_a_store_of_another_chain_is_refused(
+        self, network: Consortium, stopped: str, tmp_path: Path
+    ) -> None:
+        settings = config(observer=True).moved(peer_port=20_000, api_port=21_000)
+        other = found_network(
+            settings, tmp_path / "other", passphrase=None, insecure=True, now_ms=1_000_000_000_000
+        )
+        shutil.copy(other.home / "genesis.json", network.node_home(stopped) / "genesis.json")
+        try:
+            line = refuses_to_start(network, stopped)
+        finally:
+            shutil.copy(network.home / "genesis.json", network.node_home(stopped))
+        assert "another chain" in line
 
+    def test_a_changed_state_entry_is_noticed_by_the_audit(
+        self, network: Consortium, stopped: str
+    ) -> None:
+        path = network.store(stopped)
+        with sqlite3.connect(path) as database:
+            (value,) = database.execute("SELECT max(value) FROM state").fetchone()
+            changed = value[:-1] + bytes([value[-1] ^ 1])
+            database.execute("UPDATE state SET value = ? WHERE value = ?", (changed, value))
+        report = network.audit(stopped)
+        assert not report["verified"]
+        assert report["faults"], report
 
-def test_a_store_of_another_chain_is_refused(
-    network: Consortium, stopped: str, tmp_path: Path
-) -> None:
-    settings = config(observer=True).moved(peer_port=20_000, api_port=21_000)
-    other = found_network(
-        settings, tmp_path / "other", passphrase=None, insecure=True, now_ms=1_000_000_000_000
-    )
-    shutil.copy(other.home / "genesis.json", network.node_home(stopped) / "genesis.json")
-    try:
-        line = refuses_to_start(network, stopped)
-    finally:
-        shutil.copy(network.home / "genesis.json", network.node_home(stopped))
-    assert "another chain" in line
-
-
-def test_a_changed_state_entry_is_noticed_by_the_audit(network: Consortium, stopped: str) -> None:
-    path = network.store(stopped)
-    with sqlite3.connect(path) as database:
-        (value,) = database.execute("SELECT max(value) FROM state").fetchone()
-        changed = value[:-1] + bytes([value[-1] ^ 1])
-        database.execute("UPDATE state SET value = ? WHERE value = ?", (changed, value))
-    report = network.audit(stopped)
-    assert not report["verified"]
-    assert report["faults"], report
+    def test_a_home_without_its_key_is_refused(self, network: Consortium, stopped: str) -> None:
+        key = network.node_home(stopped) / "node.key"
+        hidden = key.rename(key.with_name("hidden.key"))
+        try:
+            assert "node.key" in refuses_to_start(network, stopped)
+        finally:
+            hidden.rename(key)
 
 
 def test_a_second_process_on_the_same_home_is_refused(network: Consortium) -> None:
@@ -120,15 +146,6 @@ def test_a_second_process_on_the_same_home_is_refused(network: Consortium) -> No
         assert "another process already runs this node" in line
         assert network.height(node) >= before
     network.anchor(network.validators[0])
-
-
-def test_a_home_without_its_key_is_refused(network: Consortium, stopped: str) -> None:
-    key = network.node_home(stopped) / "node.key"
-    hidden = key.rename(key.with_name("hidden.key"))
-    try:
-        assert "node.key" in refuses_to_start(network, stopped)
-    finally:
-        hidden.rename(key)
 
 
 # --- a full disk ---------------------------------------------------------------------------------
