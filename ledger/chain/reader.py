@@ -76,13 +76,6 @@ class StoreReader:
         row = self._database.one(self._queries.header, (height,))
         return None if row is None else decoded_header(row[0], height)
 
-    def header_hash(self, height: int) -> bytes:
-        """The hash of the header at a height; raises `StoreUnusable` where there is none."""
-        header = self.header(height)
-        if header is None:
-            raise StoreUnusable(f"there is no block {height}")
-        return header.hash()
-
     def block(self, height: int) -> Block | None:
         row = self._database.one(self._queries.block, (height,))
         if row is None:

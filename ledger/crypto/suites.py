@@ -55,10 +55,10 @@ class Ed25519(Suite):
         return bytes(public), bytes(secret)
 
     def sign(self, secret: bytes, message: bytes) -> bytes:
-        return bytes(bindings.crypto_sign(message, secret)[:64])
+        return bytes(bindings.crypto_sign(message, secret)[: self.signature_size])
 
     def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
-        if len(signature) != 64 or len(public) != 32:
+        if len(signature) != self.signature_size or len(public) != self.public_size:
             return False
         try:
             bindings.crypto_sign_open(signature + message, public)

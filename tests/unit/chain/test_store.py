@@ -79,7 +79,6 @@ class TestReading:
         chain.append(transactions)
         assert chain.store.block(1) == block
         assert chain.store.header(1) == block.header
-        assert chain.store.header_hash(1) == block.header.hash()
         assert chain.store.certificate(1) == certificate
         assert chain.store.results(1) == results
         assert list(chain.store.blocks(1)) == [(block, certificate, results)]
@@ -155,7 +154,7 @@ class TestReading:
         root = store.log().root()
         for size in (1, 5, 11):
             for height in range(size):
-                leaf = merkle.leaf_hash(store.header_hash(height))
+                leaf = merkle.leaf_hash(store.header(height).hash())
                 path = store.log_path(height, size)
                 found = merkle.root_from_inclusion(leaf, height, size, path)
                 assert found == (root if size == 11 else store.header(size).log_root)
