@@ -120,20 +120,15 @@ def contains(meter: Meter, items: list[Any] | tuple[Any, ...], wanted: Any) -> b
 
 
 def _few(items: Any, left: int, depth: int) -> int:
-    """What remains of ``left`` after the values in a container; negative: many, or no values.
-
-    Elements are looked at one by one only where there are containers among them.
-    """
+    """What remains of ``left`` after the values in a container; negative: many, or no values."""
     left -= len(items)
-    if left < 0 or SCALARS.issuperset(map(type, items)):
+    if left < 0:
         return left
-    if depth <= 0:
-        return -1
     for item in items:
         kind = type(item)
-        if kind in SCALARS:
+        if kind is str or kind is bytes or kind is int or kind in SCALARS:
             continue
-        if kind is not dict and kind is not list:
+        if depth <= 0 or (kind is not dict and kind is not list):
             return -1
         left = _few(item.values() if kind is dict else item, left, depth - 1)
         if left < 0:
