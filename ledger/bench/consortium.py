@@ -19,7 +19,7 @@ from ledger.node.setup.founding import Founding, found_network, node_home
 from ledger.node.setup.home import load_home
 from ledger.node.setup.people import load_people
 
-PATIENTS = 1_000
+PATIENTS = 5_000
 PHYSICIANS = 16
 POINTERS = 1_000
 WINDOW = 10_000
