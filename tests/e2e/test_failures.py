@@ -14,7 +14,7 @@ from consortium import Consortium, config, signers_of, until
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
     # Nobody hands the place of the proposer over by turns, so that the tests know who has it.
-    settings = config(observer=False, view_timeout=2_500, proposer_term=1_000_000)
+    settings = config(observer=False, view_timeout=5_000, proposer_term=1_000_000)
     with Consortium(tmp_path_factory.mktemp("failures"), settings) as consortium:
         consortium.start()
         consortium.anchor(consortium.validators[0])
