@@ -27,8 +27,6 @@ from ledger.node.vault.tables import VaultUnusable
 
 _log = structlog.get_logger(__name__)
 
-GOOD, COULD_NOT_RUN = 0, 3
-
 #: Collections of the oldest generation are rare: most of what lives long is bytes in flat tables.
 _GC_THRESHOLDS = (50_000, 20, 100)
 

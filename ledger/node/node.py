@@ -42,7 +42,7 @@ from ledger.node.net.transport import PeerNetwork, nodes_to_dial
 from ledger.node.reads import ChainReads
 from ledger.node.room import Room
 from ledger.node.setup.home import NodeHome
-from ledger.node.sync import Sync, answer
+from ledger.node.sync import Sync, answer, may_vote
 
 _log = structlog.get_logger(__name__)
 
@@ -193,20 +193,12 @@ class Node(ChainReads):
         _log.info("node_started", node=self.node, height=self._height(), votes=self.validates)
 
     async def _join(self, driver: Driver) -> None:
-        """Vote once a quorum is in touch and this node is not behind it.
-
-        A node that comes back without its newest blocks would otherwise vote on a height for which
-        it may have voted before. Of the heights that others claim, the highest that f+1 of them
-        reach counts: one honest node is among those, and f liars cannot hold this node back.
-        """
+        """Vote once `may_vote` says so."""
         while True:
-            validators = self.replica.validators
             others = set(self._other_validators())
-            claims = sorted(peer.height for peer in self.links.peers() if peer.node in others)
-            if len(claims) + 1 >= validators.quorum:
-                reached = claims[-(validators.faults + 1)] if validators.faults else claims[-1]
-                if self._height() >= reached:
-                    break
+            claims = [peer.height for peer in self.links.peers() if peer.node in others]
+            if may_vote(self._height(), claims, self.replica.validators):
+                break
             await asyncio.sleep(JOIN_SECONDS)
         await driver.run()
 

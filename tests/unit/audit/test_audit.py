@@ -161,7 +161,8 @@ class TestTamperedStores:
             execute(copy, "update state set value = ? where id = ?", bytes(damaged), row)
             fault = audit(copy).first_fault
             assert (fault.height, fault.table, fault.key) == (height, "state", key.decode())
-            assert fault.expected != fault.found, place
+            assert raw.hex() == fault.expected or f", at {place} " in fault.expected
+            assert fault.expected != fault.found
 
     def test_a_changed_transaction_is_named(self, copy):
         ((raw,),) = rows(copy, "select body from blocks where height = 5")
