@@ -324,3 +324,18 @@ def test_a_genesis_that_cannot_start_says_why(
 ) -> None:
     with pytest.raises(GenesisFailed, match=message.replace(".", "[.]")):
         Machine().genesis(genesis(*[GenesisContract(*contract) for contract in contracts]))
+
+
+def test_the_calls_of_one_transaction_get_no_more_gas_together_than_a_block() -> None:
+    bench = Bench(c=COUNTER)
+    transaction = bench.transaction(*[add(1)] * 5)
+    each = bench.execute(transaction).results[0].calls[1].gas
+    limit = 2 * each + each // 2
+    execution = bench.machine.execute(
+        bench.state.get, bench.context, [transaction], 10_000_000, limit
+    )
+    (result,) = execution.results
+    assert sum(call.gas for call in result.calls) <= limit
+    assert result.calls[0].ok
+    assert result.calls[-1].error.startswith("out_of_gas")
+    assert not result.calls[-1].ok
