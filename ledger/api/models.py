@@ -173,6 +173,7 @@ class HeaderModel(Model):
     proposer: str
     time: Milliseconds
     transactions_root: Hash
+    identities: Hash
     results_root: Hash
     state_root: Hash
     log_root: Hash

@@ -21,6 +21,7 @@ def header_json(header: Header) -> dict[str, Any]:
         "proposer": header.proposer,
         "time": header.time,
         "transactions_root": header.transactions_root.hex(),
+        "identities": header.identities.hex(),
         "results_root": header.results_root.hex(),
         "state_root": header.state_root.hex(),
         "log_root": header.log_root.hex(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ledger.chain import limits
 from ledger.chain.codec import Malformed, Record, decode, encode
 from ledger.crypto import hashing, suites
@@ -15,7 +17,9 @@ class Header(Record, frozen=True, array_like=True):
     ``chain``: hash of the genesis. ``view``: the view in which the block was first proposed.
     ``parent``: hash of the previous header. ``proposer``: node id. ``time``: milliseconds since
     1970-01-01 UTC by the proposer's clock. ``transactions_root`` and ``results_root``: RFC 9162
-    roots over the raw envelopes and the encoded results. ``state_root``: after this block.
+    roots over the raw envelopes and the encoded results. ``identities``: `identities_hash` of the
+    transactions' ids, so that ids can be handed over without bodies and be checked against headers
+    alone. ``state_root``: after this block.
     ``log_root``: RFC 9162 root over the hashes of all earlier headers, from height 0 on.
     ``validators``: hash of the validator set that certifies this block.
     """
@@ -28,6 +32,7 @@ class Header(Record, frozen=True, array_like=True):
     proposer: str
     time: int
     transactions_root: bytes
+    identities: bytes
     results_root: bytes
     state_root: bytes
     log_root: bytes
@@ -36,6 +41,11 @@ class Header(Record, frozen=True, array_like=True):
     def hash(self) -> bytes:
         """The 32-byte hash by which the block is known and which validators certify."""
         return hashing.HEADER(encode(self))
+
+
+def identities_hash(ids: Iterable[bytes]) -> bytes:
+    """The hash over the 32-byte transaction ids of a block, in order, that its header names."""
+    return hashing.IDENTITIES(b"".join(ids))
 
 
 class Block(Record, frozen=True, array_like=True):
@@ -166,8 +176,8 @@ def check_header(header: Header) -> None:
     if not 0 < len(header.proposer) <= limits.MAX_NAME_BYTES and header.height > 0:
         raise Malformed("proposer is empty or too long")
     hashes = (
-        header.chain, header.parent, header.transactions_root, header.results_root,
-        header.state_root, header.log_root, header.validators,
+        header.chain, header.parent, header.transactions_root, header.identities,
+        header.results_root, header.state_root, header.log_root, header.validators,
     )  # fmt: skip
     if any(len(item) != hashing.HASH_SIZE for item in hashes):
         raise Malformed("a hash in the header is not 32 bytes")

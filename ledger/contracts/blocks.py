@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ledger.chain import merkle
-from ledger.chain.block import PROTOCOL_VERSION, Block, Header, ValidatorSet
+from ledger.chain.block import PROTOCOL_VERSION, Block, Header, ValidatorSet, identities_hash
 from ledger.chain.codec import Malformed, encode
 from ledger.chain.constitution import Parameters, Read, validators_at
 from ledger.chain.result import Result
@@ -145,6 +145,7 @@ def candidate(
         proposer=proposer,
         time=time,
         transactions_root=merkle.root(raws),
+        identities=identities_hash(transaction.id for transaction in chosen),
         results_root=merkle.root(encoded),
         state_root=update.root,
         log_root=tip.log_root,
@@ -231,6 +232,8 @@ def check(
     _same("log root", tip.log_root, header.log_root)
     _same("transactions root", merkle.root(block.transactions), header.transactions_root)
     transactions = _read_transactions(tip, block, verified)
+    ids = identities_hash(transaction.id for transaction in transactions)
+    _same("identities", ids, header.identities)
     execution = _execute(tip, machine, header.time, transactions)
     if len(execution.results) < len(transactions):
         raise BlockFault(
@@ -256,6 +259,7 @@ def genesis_header(chain: bytes, time: int, state_root: bytes, read: Read) -> He
         proposer="",
         time=time,
         transactions_root=merkle.root(()),
+        identities=identities_hash(()),
         results_root=merkle.root(()),
         state_root=state_root,
         log_root=merkle.root(()),

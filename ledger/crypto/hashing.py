@@ -31,6 +31,7 @@ class Domain:
 GENESIS = Domain("genesis")
 TRANSACTION = Domain("transaction")
 HEADER = Domain("header")
+IDENTITIES = Domain("identities")
 VALIDATORS = Domain("validators")
 STATE_KEY = Domain("state-key")
 STATE_VALUE = Domain("state-value")

@@ -17,6 +17,7 @@ from ledger.chain.block import (
     Validator,
     ValidatorSet,
     commit_digest,
+    identities_hash,
 )
 from ledger.chain.codec import encode
 from ledger.chain.constitution import VALIDATORS_KEY
@@ -80,8 +81,9 @@ class HandmadeChain:
         writes = {VALIDATORS_KEY: schedule((0, self.validators))}
         update = self.tree.update(writes, 0)
         self.head = Header(
-            1, self.chain, 0, 0, ZERO_HASH, "", CREATED, merkle.EMPTY_ROOT, merkle.EMPTY_ROOT,
-            update.root, merkle.EMPTY_ROOT, self.validators.hash(),
+            1, self.chain, 0, 0, ZERO_HASH, "", CREATED, merkle.EMPTY_ROOT,
+            identities_hash(()), merkle.EMPTY_ROOT, update.root, merkle.EMPTY_ROOT,
+            self.validators.hash(),
         )  # fmt: skip
         self.store.initialise(self.genesis, self.head, writes, update.tiles)
         self.tree.adopt(update)
@@ -118,6 +120,7 @@ class HandmadeChain:
             proposer=self.validators.members[0].node,
             time=self.head.time + 1_000,
             transactions_root=merkle.root(raws),
+            identities=identities_hash(transaction.id for transaction in transactions),
             results_root=merkle.root(results),
             state_root=update.root,
             log_root=self.store.log().root(),

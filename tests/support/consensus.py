@@ -82,7 +82,19 @@ def validator_set(size: int) -> ValidatorSet:
 def genesis_header(validators: ValidatorSet) -> Header:
     empty = merkle.root(())
     return Header(
-        1, CHAIN, 0, 0, bytes(32), "", START, empty, empty, bytes(32), empty, validators.hash()
+        1,
+        CHAIN,
+        0,
+        0,
+        bytes(32),
+        "",
+        START,
+        empty,
+        bytes(32),
+        empty,
+        bytes(32),
+        empty,
+        validators.hash(),
     )
 
 
@@ -106,6 +118,7 @@ def make_block(
         proposer=proposer,
         time=parent.time + 1 if time is None else time,
         transactions_root=root,
+        identities=root,
         results_root=root,
         state_root=sha256(parent.state_root + root).digest(),
         log_root=sha256(parent.hash()).digest(),

@@ -108,6 +108,7 @@ class Scene:
             "n0",
             self.time,
             merkle.root([envelope]),
+            ZERO_HASH,
             merkle.root([result]),
             ZERO_HASH,
             ZERO_HASH,

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from ledger.chain import merkle
-from ledger.chain.block import Header, commit_digest
+from ledger.chain.block import Header, commit_digest, identities_hash
 from ledger.chain.codec import encode
 from ledger.chain.genesis import Genesis, GenesisContract
 from ledger.chain.receipt import Receipt, encode_receipt, verify_receipt
@@ -23,8 +23,9 @@ from tests.support.chain import certify, committee, key_of
 from tests.support.tiles import Tiles, grow
 
 _DOMAINS = (
-    hashing.GENESIS, hashing.TRANSACTION, hashing.HEADER, hashing.VALIDATORS, hashing.STATE_KEY,
-    hashing.STATE_VALUE, hashing.MESSAGE, hashing.SOURCE, hashing.RECORD, hashing.COMMITMENT,
+    hashing.GENESIS, hashing.TRANSACTION, hashing.HEADER, hashing.IDENTITIES, hashing.VALIDATORS,
+    hashing.STATE_KEY, hashing.STATE_VALUE, hashing.MESSAGE, hashing.SOURCE, hashing.RECORD,
+    hashing.COMMITMENT,
 )  # fmt: skip
 
 
@@ -55,8 +56,8 @@ def vectors() -> dict[str, Any]:
     tree = grow(Tiles(), entries)
     header = Header(
         1, chain, 1, 0, hashing.HEADER(b"parent"), "n1", 1_767_225_601_000, merkle.root(raws),
-        merkle.root(encoded), tree.root, merkle.root([hashing.HEADER(b"parent")]),
-        validators.hash(),
+        identities_hash(transaction.id for transaction in transactions), merkle.root(encoded),
+        tree.root, merkle.root([hashing.HEADER(b"parent")]), validators.hash(),
     )  # fmt: skip
     certificate = certify(header, ["n1", "n2", "n3"])
     leaves = [merkle.leaf_hash(raw) for raw in raws]

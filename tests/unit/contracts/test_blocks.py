@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import msgspec
 import pytest
 
 from ledger.chain import merkle
-from ledger.chain.block import Block, Header
+from ledger.chain.block import Block, Header, identities_hash
+from ledger.chain.codec import Malformed
+from ledger.chain.transaction import decode_transaction
 from ledger.contracts import blocks
 from ledger.contracts.blocks import BlockFault, Executed, Tip
 from tests.support.chain_fixtures import consortium
@@ -47,9 +50,14 @@ def with_header(block: Block, **changes: Any) -> Block:
 
 
 def with_transactions(block: Block, *raws: bytes) -> Block:
-    """Other transactions, with their root: only executing shows that something is wrong."""
-    header = msgspec.structs.replace(block.header, transactions_root=merkle.root(raws))
-    return Block(header, raws)
+    """Other transactions, with their root and the hash over the ids of those that have one: only
+    executing shows that something is wrong."""
+    ids = []
+    for raw in raws:
+        with contextlib.suppress(Malformed):
+            ids.append(decode_transaction(raw).id)
+    changes = {"transactions_root": merkle.root(raws), "identities": identities_hash(ids)}
+    return Block(msgspec.structs.replace(block.header, **changes), raws)
 
 
 def test_what_a_proposer_builds_everybody_accepts_with_the_same_outcome(chain: Chain) -> None:
@@ -75,6 +83,7 @@ def test_an_empty_block_changes_no_state(chain: Chain) -> None:
         ("time", 0),
         ("log_root", bytes(32)),
         ("transactions_root", bytes(32)),
+        ("identities", bytes(32)),
         ("results_root", bytes(32)),
         ("state_root", bytes(32)),
         ("validators", bytes(32)),
@@ -188,3 +197,12 @@ def test_a_block_is_bounded_in_transactions_and_bytes(
     built = chain.executed(*[chain.grant(str(number)) for number in range(3)])
     fault = fault_of(chain, built.block, tip=chain.tip(**parameters))
     assert fault.what == what
+
+
+def test_ids_of_a_block_can_be_checked_by_its_header_alone(chain: Chain) -> None:
+    built = chain.executed(chain.grant("a"), chain.grant("b"))
+    ids = [transaction.id for transaction in built.transactions]
+    assert built.block.header.identities == identities_hash(ids)
+    assert built.block.header.identities != identities_hash(reversed(ids))
+    swapped = with_header(built.block, identities=identities_hash(reversed(ids)))
+    assert fault_of(chain, swapped).what == "identities"
