@@ -123,6 +123,7 @@ class Node(ChainReads):
             addresses=home.settings.peers,
             dial=self._dial(),
             authorise=self.membership.authorise,
+            recognise=self.membership.recognise,
             height=self._height,
             on_frame=self._on_frame,
             on_lost=self._lost,

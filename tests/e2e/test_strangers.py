@@ -13,8 +13,9 @@ import pytest
 from consortium import Consortium, until
 
 from ledger.node.net import pki
+from ledger.node.net.admission import PeerIdentity
 from ledger.node.net.frames import Consensus, Frame, Hello, Transactions, encode_frame
-from ledger.node.net.pki import PeerIdentity, TlsKey
+from ledger.node.net.pki import TlsKey
 from ledger.node.setup.home import load_home
 
 NODE = "north-1"
@@ -48,7 +49,7 @@ def authority(consortium: Consortium, institution: str) -> TlsKey:
 def dial(consortium: Consortium, key: TlsKey) -> ssl.SSLSocket:
     """A TLS connection that trusts the node and shows the given certificate."""
     members = [member.id for member in consortium.config.institutions]
-    trusted = {name: authority(consortium, name).pem for name in members}
+    trusted = {name: (authority(consortium, name).pem,) for name in members}
     plain = socket.create_connection(("127.0.0.1", port(consortium)), timeout=20)
     return pki.client_context(key, trusted).wrap_socket(plain)
 

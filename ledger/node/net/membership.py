@@ -6,16 +6,14 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from cryptography import x509
+
 from ledger.chain import limits
 from ledger.chain.codec import decode_value
-from ledger.node.net.pki import (
-    TlsKey,
-    UntrustedPeer,
-    client_context,
-    server_context,
-    trust,
-    verified_peer,
-)
+from ledger.node.driver import now_ms
+from ledger.node.net import admission
+from ledger.node.net.admission import Roll, UntrustedPeer
+from ledger.node.net.pki import TlsKey, client_context, server_context, trust
 from ledger.node.net.transport import TlsContexts
 
 _PREFIX = b"governance/"
@@ -27,55 +25,71 @@ class Membership:
     Args:
         read: reads a state entry of the newest block.
         key: this node's TLS key.
+        clock: milliseconds since 1970 UTC; decides whose certificate has run out.
     """
 
-    def __init__(self, read: Callable[[bytes], bytes | None], key: TlsKey) -> None:
+    def __init__(
+        self,
+        read: Callable[[bytes], bytes | None],
+        key: TlsKey,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
         self._read = read
-        self._authorities: dict[str, str] = {}
-        self._nodes: dict[str, str] = {}
-        self._load()
+        self._clock = clock
+        self.roll = self._load()
         self.tls = TlsContexts(
-            server_context(key, self._authorities), client_context(key, self._authorities)
+            server_context(key, self.roll.authorities), client_context(key, self.roll.authorities)
         )
 
     def _value(self, name: str) -> Any:
         raw = self._read(_PREFIX + name.encode())
         return None if raw is None else decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
 
-    def _load(self) -> None:
-        self._authorities = {
-            institution: self._value(f"institutions/{institution}")["ca"]
+    def _load(self) -> Roll:
+        authorities = {
+            institution: (self._value(f"institutions/{institution}")["ca"],)
             for institution in self._value("institution_index") or []
         }
-        self._nodes = {
+        nodes = {
             node: self._value(f"nodes/{node}")["institution"]
             for node in self._value("node_index") or []
         }
+        return Roll(authorities, nodes)
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The ids of all nodes on the chain."""
-        return tuple(self._nodes)
+        return tuple(self.roll.nodes)
 
     def refresh(self) -> None:
         """Follow a change of the members; new authorities are trusted from now on.
 
         An authority that was removed stays in the TLS contexts, which cannot forget one, but no
-        longer in the look-up of `authorise`, which is what lets a peer in.
+        longer on the roll, which is what lets a peer in.
         """
-        known = self._authorities.items()
-        self._load()
-        added = dict(self._authorities.items() - known)
+        known = self.roll.authorities.items()
+        self.roll = self._load()
+        added = dict(self.roll.authorities.items() - known)
         for context in self.tls:
             trust(context, added)
 
     def authorise(self, connection: ssl.SSLObject) -> str | None:
-        """The id of the node whose certificate the peer showed, if the chain has that node."""
+        """The id of the node that showed its certificate, if the chain and the clock let it in."""
         try:
-            peer = verified_peer(connection, self._authorities)
+            return self.admits(admission.shown_certificate(connection), self._clock())
         except UntrustedPeer:
             return None
-        return peer.node if self._nodes.get(peer.node) == peer.institution else None
+
+    def recognise(self, connection: ssl.SSLObject) -> str | None:
+        """As `authorise`, for a connection that stands: that its time ran out does not end it."""
+        try:
+            return admission.recognise(admission.shown_certificate(connection), self.roll).node
+        except UntrustedPeer:
+            return None
+
+    def admits(self, certificate: x509.Certificate, now_ms: int) -> str:
+        """The id of the node for which a certificate opens a connection; raises `UntrustedPeer`."""
+        return admission.authorise(certificate, self.roll, now_ms).node
 
 
 def changes_membership(keys: Iterable[bytes]) -> bool:

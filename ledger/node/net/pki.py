@@ -2,9 +2,9 @@
 
 Every institution has a certificate authority (CA) of its own, whose certificate stands on the
 chain. It issues one certificate for each of its nodes, with the node's identity as the URI
-``ledger://<institution>/<node>``. TLS accepts what any CA on the chain has issued; `verified_peer`
-then demands that it was the CA of the very institution that the certificate names, so that no
-member can speak for another one's node.
+``ledger://<institution>/<node>``. TLS accepts what any CA on the chain has issued, at any time;
+`ledger.node.net.admission` then demands that it was a CA of the very institution that the
+certificate names, so that no member can speak for another one's node, and that its time is right.
 
 The keys are ECDSA P-256, which every TLS library, HSM and certificate tool of a hospital handles.
 They protect connections only: votes and transactions are signed with the node's Ed25519 key.
@@ -15,54 +15,32 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
-import re
 import secrets
 import ssl
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ledger.crypto.keyfile import KeyFileError, load_secret, save_secret
+from ledger.node.net.admission import (
+    Authorities,
+    InvalidAuthority,
+    PeerIdentity,
+    read_authority,
+)
 
 ALGORITHM: Final = "ecdsa-p256"
 CA_DAYS: Final = 3652
 NODE_DAYS: Final = 730
 
-# What the certificate library raises for certificates that somebody made odd on purpose.
-_UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.ExtensionNotFound,
-    x509.UnsupportedGeneralNameType,
-)
-
 # A node's clock may be a little behind the one that issued the certificate.
 _BACKDATED: Final = datetime.timedelta(hours=1)
-
-
-class UntrustedPeer(Exception):
-    """A peer whose certificate does not prove which node it is."""
-
-
-class InvalidAuthority(Exception):
-    """A CA certificate that nothing can be checked with."""
-
-
-class PeerIdentity(NamedTuple):
-    """Which node a certificate is for."""
-
-    institution: str
-    node: str
 
 
 class TlsKey:
@@ -195,30 +173,31 @@ def new_authority(institution: str, *, now: datetime.datetime) -> TlsKey:
     return TlsKey(private, certificate)
 
 
-def server_context(key: TlsKey, authorities: Mapping[str, str]) -> ssl.SSLContext:
+def server_context(key: TlsKey, authorities: Authorities) -> ssl.SSLContext:
     """The TLS side that listens: 1.3 only, and a client certificate is a must.
 
     Args:
         key: the node's own.
-        authorities: institution id → PEM text of its CA, as on the chain.
+        authorities: as on the chain.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.num_tickets = 0
     return _prepared(context, key, authorities)
 
 
-def client_context(key: TlsKey, authorities: Mapping[str, str]) -> ssl.SSLContext:
-    """The TLS side that connects. Host names do not matter: `verified_peer` checks the node."""
+def client_context(key: TlsKey, authorities: Authorities) -> ssl.SSLContext:
+    """The TLS side that connects. Host names do not matter: the node is checked."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     return _prepared(context, key, authorities)
 
 
-def _prepared(
-    context: ssl.SSLContext, key: TlsKey, authorities: Mapping[str, str]
-) -> ssl.SSLContext:
+def _prepared(context: ssl.SSLContext, key: TlsKey, authorities: Authorities) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
+    # Whose time is right is for `admission.authorise`, by the node's own clock: OpenSSL would also
+    # turn away what a CA issued whose own certificate has run out, though it stands on the chain.
+    context.verify_flags |= _NO_CHECK_TIME
     context.options |= ssl.OP_NO_COMPRESSION
     # Each connection shows its certificate anew, so a removed member cannot resume an old session.
     context.options |= ssl.OP_NO_TICKET
@@ -227,101 +206,20 @@ def _prepared(
     return context
 
 
-def trust(context: ssl.SSLContext, authorities: Mapping[str, str]) -> None:
-    """Let a context accept what more CAs have issued; it cannot forget any, `verified_peer` can.
+def trust(context: ssl.SSLContext, authorities: Authorities) -> None:
+    """Let a context accept what more CAs have issued; it cannot forget any, `admission` can.
 
     A CA that cannot be read is passed over: that is its member's problem, not everybody's.
     """
-    for institution, pem in authorities.items():
-        with contextlib.suppress(InvalidAuthority, ssl.SSLError):
-            authority = read_authority(institution, pem)
-            context.load_verify_locations(cadata=authority.public_bytes(_DER))
+    for institution, texts in authorities.items():
+        for pem in texts:
+            with contextlib.suppress(InvalidAuthority, ssl.SSLError):
+                authority = read_authority(institution, pem)
+                context.load_verify_locations(cadata=authority.public_bytes(_DER))
 
 
-def peer_identity(certificate: x509.Certificate) -> PeerIdentity:
-    """The node that a certificate names; raises `UntrustedPeer` unless it names exactly one."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except _UNREADABLE:
-        raise UntrustedPeer("the certificate names no node") from None
-    found = names.get_values_for_type(x509.UniformResourceIdentifier)
-    match = _IDENTITY.fullmatch(found[0]) if len(found) == 1 else None
-    if match is None:
-        raise UntrustedPeer("the certificate must name one node, as ledger://institution/node")
-    return PeerIdentity(match[1], match[2])
-
-
-def verified_peer(
-    connection: ssl.SSLObject | ssl.SSLSocket,
-    authorities: Mapping[str, str],
-    expected: PeerIdentity | None = None,
-) -> PeerIdentity:
-    """Who is at the other end of a connection whose handshake has succeeded.
-
-    The handshake proved the validity period, the usage and that some CA on the chain signed. What
-    is left to show is that it was the CA of the institution which the certificate claims.
-
-    Args:
-        connection: of `server_context` or `client_context`.
-        authorities: institution id → PEM text of its CA, as on the chain now.
-        expected: the node that was called, or None for a caller.
-
-    Raises:
-        UntrustedPeer: saying what is wrong.
-    """
-    raw = connection.getpeercert(binary_form=True)
-    if raw is None:
-        raise UntrustedPeer("the peer showed no certificate")
-    identity = certified_identity(raw, authorities)
-    if expected is not None and identity != expected:
-        raise UntrustedPeer(
-            f"{identity.institution}/{identity.node} answered where "
-            f"{expected.institution}/{expected.node} was called"
-        )
-    return identity
-
-
-def certified_identity(raw: bytes, authorities: Mapping[str, str]) -> PeerIdentity:
-    """The node that a DER certificate names, if the CA of that node's institution issued it.
-
-    Raises:
-        UntrustedPeer: it did not, or the certificate cannot be read.
-    """
-    try:
-        certificate = x509.load_der_x509_certificate(raw)
-    except _UNREADABLE as error:
-        raise UntrustedPeer(f"the peer's certificate cannot be read: {error}") from None
-    identity = peer_identity(certificate)
-    authority = authorities.get(identity.institution)
-    if authority is None:
-        raise UntrustedPeer(f"{identity.institution} has no CA on the chain")
-    try:
-        certificate.verify_directly_issued_by(read_authority(identity.institution, authority))
-    except (InvalidAuthority, InvalidSignature, *_UNREADABLE):
-        raise UntrustedPeer(
-            f"a certificate for {identity.institution}/{identity.node} "
-            f"that the CA of {identity.institution} did not issue"
-        ) from None
-    return identity
-
-
-def read_authority(institution: str, pem: str) -> x509.Certificate:
-    """The first certificate of a PEM text, which must be an institution's CA.
-
-    Raises:
-        InvalidAuthority: it cannot be read, or it is not a CA's.
-    """
-    try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except _UNREADABLE as error:
-        raise InvalidAuthority(f"the CA certificate of {institution}: {error}") from None
-    if not constraints.ca:
-        raise InvalidAuthority(f"the CA certificate of {institution} is not one of a CA")
-    return certificate
-
-
-_IDENTITY = re.compile(r"ledger://([A-Za-z0-9._-]{1,64})/([A-Za-z0-9._-]{1,64})")
+#: X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the ssl module has no name for.
+_NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
 _DER = serialization.Encoding.DER
 _POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 

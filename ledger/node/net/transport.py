@@ -72,7 +72,8 @@ class PeerNetwork:
         addresses: where nodes listen, as ``host:port``.
         dial: the nodes to which this node keeps up a connection.
         authorise: the id of the node to which the chain says the shown certificate belongs, or
-            None. Asked on every new connection and again by `recheck`.
+            None. Asked on every new connection.
+        recognise: the same for a connection that stands, asked by `recheck`; ``authorise`` if None.
         height: of this node's newest final block.
         on_frame: called with peer and frame, in order of arrival. The first frame of each
             connection is its `Hello`; `Ping` is passed on too, but already answered. It may raise
@@ -91,6 +92,7 @@ class PeerNetwork:
         addresses: Mapping[str, str],
         dial: Collection[str],
         authorise: Callable[[ssl.SSLObject], str | None],
+        recognise: Callable[[ssl.SSLObject], str | None] | None = None,
         height: Callable[[], int],
         on_frame: Callable[[str, Frame], None],
         on_lost: Callable[[str], None] = lambda _node: None,
@@ -105,6 +107,7 @@ class PeerNetwork:
         self._addresses = dict(addresses)
         self._dial = set(dial) - {node}
         self._authorise = authorise
+        self._recognise = recognise or authorise
         self._height = height
         self._on_frame = on_frame
         self._on_lost = on_lost
@@ -201,7 +204,7 @@ class PeerNetwork:
         """Ask again whose certificates are shown, and end connections that lost their right."""
         for node, connection in list(self._peers.items()):
             certificate = connection.certificate
-            if certificate is None or self._authorise(certificate) != node:
+            if certificate is None or self._recognise(certificate) != node:
                 connection.end("unknown_certificate")
 
     # what connections ask of their owner

@@ -28,7 +28,8 @@ from ledger.contracts.machine import GenesisFailed, Machine
 from ledger.contracts.sources import library_source
 from ledger.crypto.keyfile import save_key, write_private
 from ledger.crypto.keys import SigningKey, key_id
-from ledger.node.net.pki import PeerIdentity, TlsKey, new_authority
+from ledger.node.net.admission import PeerIdentity
+from ledger.node.net.pki import TlsKey, new_authority
 from ledger.node.setup.config import NetworkConfig, NodePlace
 from ledger.node.setup.people import People, Person
 from ledger.node.setup.tomlfile import write_toml

@@ -7,17 +7,18 @@ import datetime
 import ssl
 from collections.abc import Callable, Collection
 
-from ledger.node.net import pki
+from ledger.node.net import admission, pki
+from ledger.node.net.admission import PeerIdentity
 from ledger.node.net.connection import TransportSettings
 from ledger.node.net.frames import Frame, FrameReader, Hello, decode_frame, encode_frame
-from ledger.node.net.pki import PeerIdentity, TlsKey
+from ledger.node.net.pki import TlsKey
 from ledger.node.net.transport import PeerNetwork, TlsContexts
 
 CHAIN = bytes(range(32))
 NOW = datetime.datetime.now(datetime.UTC)
 HOSPITAL = pki.new_authority("hospital", now=NOW)
 STRANGER = pki.new_authority("hospital", now=NOW)
-AUTHORITIES = {"hospital": HOSPITAL.pem}
+AUTHORITIES = {"hospital": (HOSPITAL.pem,)}
 QUICK = TransportSettings(
     handshake_timeout=0.5,
     ping_interval=0.1,
@@ -74,8 +75,9 @@ class Node:
 
     def authorise(self, certificate: ssl.SSLObject) -> str | None:
         try:
-            node = pki.verified_peer(certificate, AUTHORITIES).node
-        except pki.UntrustedPeer:
+            shown = admission.shown_certificate(certificate)
+            node = admission.issued_to(shown, AUTHORITIES).node
+        except admission.UntrustedPeer:
             return None
         return node if node in self.members else None
 

@@ -16,7 +16,8 @@ from ledger.chain.genesis import read_genesis
 from ledger.contracts.machine import Machine
 from ledger.crypto import keyfile
 from ledger.crypto.keyfile import WrongPassphrase
-from ledger.node.net.pki import PeerIdentity, TlsKey, peer_identity, read_authority
+from ledger.node.net.admission import PeerIdentity, peer_identity, read_authority
+from ledger.node.net.pki import TlsKey
 from ledger.node.setup import founding
 from ledger.node.setup.config import NetworkConfig, load_config, parse_config
 from ledger.node.setup.founding import Founding, FoundingRefused, found_network, node_home

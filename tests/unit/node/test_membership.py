@@ -9,8 +9,9 @@ from peers import NOW
 
 from ledger.chain.codec import decode_value, encode
 from ledger.node.net import pki
+from ledger.node.net.admission import PeerIdentity
 from ledger.node.net.membership import Membership, changes_membership
-from ledger.node.net.pki import PeerIdentity, TlsKey
+from ledger.node.net.pki import TlsKey
 from tests.support.founded import Chain
 
 
@@ -53,7 +54,7 @@ def membership(chain: Chain, state: ChangedState) -> Membership:
     return Membership(state.read, node_key(chain, "east-1"))
 
 
-def shown(membership: Membership, key: TlsKey, trusted: dict[str, str]) -> str | None:
+def shown(membership: Membership, key: TlsKey, trusted: dict[str, tuple[str, ...]]) -> str | None:
     """Who the listening side takes a caller for; None where it turns the caller away."""
     client_in, client_out, server_in, server_out = (ssl.MemoryBIO() for _ in range(4))
     client = pki.client_context(key, trusted).wrap_bio(client_in, client_out)
@@ -72,12 +73,12 @@ def shown(membership: Membership, key: TlsKey, trusted: dict[str, str]) -> str |
 
 
 @pytest.fixture
-def trusted(chain: Chain) -> dict[str, str]:
-    return {name: authority(chain, name).pem for name in ("east", "south", "west", "north")}
+def trusted(chain: Chain) -> dict[str, tuple[str, ...]]:
+    return {name: (authority(chain, name).pem,) for name in ("east", "south", "west", "north")}
 
 
 def test_every_node_of_the_chain_is_let_in(
-    chain: Chain, membership: Membership, trusted: dict[str, str]
+    chain: Chain, membership: Membership, trusted: dict[str, tuple[str, ...]]
 ) -> None:
     assert set(membership.nodes) == {"east-1", "south-1", "west-1", "north-1"}
     for node in ("south-1", "west-1", "north-1"):
@@ -85,7 +86,7 @@ def test_every_node_of_the_chain_is_let_in(
 
 
 def test_nodes_that_the_chain_does_not_have_are_not_let_in(
-    chain: Chain, membership: Membership, trusted: dict[str, str]
+    chain: Chain, membership: Membership, trusted: dict[str, tuple[str, ...]]
 ) -> None:
     def issued(by: TlsKey, institution: str, node: str) -> TlsKey:
         return by.issue(PeerIdentity(institution, node), ["127.0.0.1"], now=NOW)
@@ -100,7 +101,7 @@ def test_nodes_that_the_chain_does_not_have_are_not_let_in(
 
 
 def test_a_removed_node_is_not_let_in_any_more(
-    chain: Chain, membership: Membership, state: ChangedState, trusted: dict[str, str]
+    chain: Chain, membership: Membership, state: ChangedState, trusted: dict[str, tuple[str, ...]]
 ) -> None:
     state.put(b"governance/node_index", ["east-1", "west-1", "north-1"])
     membership.refresh()
@@ -109,7 +110,7 @@ def test_a_removed_node_is_not_let_in_any_more(
 
 
 def test_an_institution_that_joins_is_trusted_from_then_on(
-    membership: Membership, state: ChangedState, trusted: dict[str, str]
+    membership: Membership, state: ChangedState, trusted: dict[str, tuple[str, ...]]
 ) -> None:
     centre = pki.new_authority("centre", now=NOW)
     key = centre.issue(PeerIdentity("centre", "centre-1"), ["127.0.0.1"], now=NOW)
@@ -125,7 +126,7 @@ def test_an_institution_that_joins_is_trusted_from_then_on(
 
 
 def test_an_authority_that_cannot_be_read_harms_only_its_own_member(
-    chain: Chain, state: ChangedState, trusted: dict[str, str]
+    chain: Chain, state: ChangedState, trusted: dict[str, tuple[str, ...]]
 ) -> None:
     south = state.value(b"governance/institutions/south")
     assert isinstance(south, dict)
