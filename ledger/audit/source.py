@@ -13,11 +13,10 @@ from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Table, func, select
-from sqlalchemy.sql import ClauseElement
 
 from ledger.chain import schema
 from ledger.chain.codec import Malformed
-from ledger.chain.database import Database, StoreError, typed_errors
+from ledger.chain.database import Database, StoreError, open_database
 from ledger.chain.export import Export
 from ledger.chain.genesis import decode_genesis
 
@@ -73,43 +72,31 @@ class Tables:
     """The tables of a store as they are at one moment, also while a node goes on writing."""
 
     def __init__(self, database: Database) -> None:
-        self._dialect = database.engine.dialect
-        with typed_errors():
-            self._connection = database.engine.connect()
-            self._run("BEGIN")
+        self._moment = database.moment()
 
     def close(self) -> None:
-        self._connection.close()
-
-    def _run(self, statement: str | ClauseElement) -> Any:
-        # The driver's own cursor: a row must come as it is, not as its columns should be.
-        if not isinstance(statement, str):
-            statement = str(statement.compile(dialect=self._dialect))
-        return self._connection.connection.cursor().execute(statement)
+        self._moment.close()
 
     def rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Every row of a table by its primary key; raises `StoreError` where one is unreadable."""
-        with typed_errors():
-            yield from self._run(select(table).order_by(*table.primary_key))
+        return self._moment.rows(select(table).order_by(*table.primary_key))
 
     def count(self, table: Table) -> int:
         """The number of rows."""
-        with typed_errors():
-            number: int = self._run(select(func.count()).select_from(table)).fetchone()[0]
+        (row,) = self._moment.rows(select(func.count()).select_from(table))
+        number: int = row[0]
         return number
 
     def integrity(self) -> list[str]:
         """What the database itself finds wrong with its file; empty for nothing."""
-        with typed_errors():
-            rows = self._run("PRAGMA integrity_check(20)").fetchall()
-        return [str(row[0]) for row in rows if row[0] != "ok"]
+        return self._moment.integrity()
 
 
 class StoreSource(Source):
     """A node's store, opened read-only."""
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, create=False, read_only=True)
+        self._database = open_database(url, read_only=True)
         try:
             self.tables: Tables = Tables(self._database)
             self.blocks = self.tables.count(schema.blocks)

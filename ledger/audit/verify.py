@@ -18,7 +18,7 @@ from ledger.audit.source import Source, Tables
 from ledger.audit.tables import compare
 from ledger.chain.codec import Malformed
 from ledger.chain.constitution import validators_at
-from ledger.chain.database import Database, StoreError
+from ledger.chain.database import StoreError, open_database
 from ledger.chain.genesis import Genesis
 from ledger.chain.receipt import InvalidReceipt, Verified, load_receipt, verify_receipt
 from ledger.chain.store import Store
@@ -126,7 +126,7 @@ def _replay(
 
 
 def _compare(tables: Tables, path: Path, faults: list[Fault], last: int, *, whole: bool) -> None:
-    replayed = Database(str(path), create=False, read_only=True)
+    replayed = open_database(str(path), read_only=True)
     try:
         for fault in compare(Tables(replayed), tables, last, whole=whole):
             faults.append(fault)

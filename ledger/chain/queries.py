@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from ledger.chain import schema
-from ledger.chain.database import Database, Query
+from ledger.chain.database import Database
 
 
 class Queries:
@@ -17,9 +17,7 @@ class Queries:
         blocks, state, tiles = schema.blocks.c, schema.state.c, schema.tiles.c
         transactions, log, votes = schema.transactions.c, schema.log.c, schema.votes.c
 
-        def query(statement: Any) -> Query:
-            return Query(statement, database.engine)
-
+        query = database.query
         height: Any = bindparam("height")
         self.stored = query(select(schema.blocks).where(blocks.height == height))
         self.header = query(select(blocks.header).where(blocks.height == height))
@@ -68,12 +66,28 @@ class Queries:
         self.votes = query(
             select(schema.votes).where(votes.height == height).order_by(votes.view, votes.phase)
         )
-        self.add_block = query(insert(schema.blocks))
-        self.add_transaction = query(insert(schema.transactions))
-        self.add_state = query(
-            insert(schema.state).values(
-                {name: bindparam(name) for name in ("name", "map", "height", "key", "value")}
+        self.located = database.query_among(
+            select(transactions.id, transactions.height), transactions.id
+        )
+        self.promised = query(
+            select(votes.digest).where(
+                votes.height == height,
+                votes.view == bindparam("view"),
+                votes.phase == bindparam("phase"),
             )
         )
+        self.meta = query(
+            select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name"))
+        )
+        self.last_state = query(select(func.max(state.id)))
+        self.tree_and_total = query(
+            select(blocks.tree, blocks.total).where(blocks.height == height)
+        )
+        self.add_meta = query(insert(schema.meta))
+        self.add_block = query(insert(schema.blocks))
+        self.add_transaction = query(insert(schema.transactions))
+        self.add_state = query(insert(schema.state))
         self.add_tile = query(insert(schema.tiles))
         self.add_node = query(insert(schema.log))
+        self.add_vote = query(insert(schema.votes))
+        self.drop_votes = query(delete(schema.votes).where(votes.height < height))

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import select
-
-from ledger.chain import limits, merkle, schema
+from ledger.chain import limits, merkle
 from ledger.chain.block import Block, Certificate, Header
-from ledger.chain.database import Database, StoreUnusable, typed_errors
+from ledger.chain.database import Database, StoreUnusable
 from ledger.chain.merkle import Log
 from ledger.chain.queries import Queries
 from ledger.chain.rows import (
@@ -50,10 +48,8 @@ class StoreReader:
         self._database.close()
 
     def _meta(self, name: str) -> bytes | None:
-        statement = select(schema.meta.c.value).where(schema.meta.c.name == name)
-        with self._database.engine.connect() as connection:
-            value: bytes | None = connection.execute(statement).scalar()
-        return value
+        row = self._database.one(self._queries.meta, (name,))
+        return None if row is None else row[0]
 
     # Blocks.
 
@@ -115,10 +111,7 @@ class StoreReader:
 
     def seen(self, ids: Sequence[bytes]) -> set[bytes]:
         """Which of these transactions are on the chain."""
-        sql = self._queries.locate.sql
-        with typed_errors():
-            execute = self._database.reader().execute
-            return {tx_id for tx_id in ids if execute(sql, (tx_id,)).fetchone() is not None}
+        return {row[0] for row in self._database.among(self._queries.located, ids)}
 
     def counts(self) -> tuple[int, int]:
         """How many blocks and how many transactions there are."""

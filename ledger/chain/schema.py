@@ -25,14 +25,20 @@ SCHEMA_VERSION: Final = 1
 
 metadata = MetaData()
 
-#: SQLite gives only the type INTEGER an automatic row number.
+#: In SQLite only a key of the type INTEGER is the row's own number and needs no index.
 _ROW = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _word(length: int) -> String:
+    """A short name in ASCII, ordered by its bytes whatever the language of the database."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
 
 #: ``schema``: the version above; ``genesis``: the genesis file; ``chain``: its hash.
 meta = Table(
     "meta",
     metadata,
-    Column("name", String(16), primary_key=True),
+    Column("name", _word(16), primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
 
@@ -61,13 +67,14 @@ transactions = Table(
     sqlite_with_rowid=False,
 )
 
-#: One row for each write of an entry; ``value`` is null where it was deleted.
+#: One row for each write of an entry, numbered from 1 in the order of writing; ``value`` is null
+#: where it was deleted.
 #: ``name``: first 8 bytes of the key's hash, ``map``: first 4 bytes of the hash of its
 #: contract/map, both as signed numbers. Two keys may share a number, so a reader compares ``key``.
 state = Table(
     "state",
     metadata,
-    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("id", _ROW, primary_key=True, autoincrement=False),
     Column("name", BigInteger, nullable=False),
     Column("map", Integer, nullable=False),
     Column("height", BigInteger, nullable=False),
@@ -103,7 +110,7 @@ votes = Table(
     metadata,
     Column("height", BigInteger, primary_key=True, autoincrement=False),
     Column("view", BigInteger, primary_key=True, autoincrement=False),
-    Column("phase", String(32), primary_key=True),
+    Column("phase", _word(32), primary_key=True),
     Column("digest", LargeBinary(32), nullable=False),
     Column("message", LargeBinary, nullable=False),
 )

@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from sqlalchemy import delete, insert, inspect, select
-
 from ledger.chain import schema
 from ledger.chain.block import Block, Certificate, Header
 from ledger.chain.codec import Malformed, encode
 from ledger.chain.database import (
     Database,
+    StoreAway,
     StoreBusy,
     StoreError,
     StoreFull,
     StoreUnusable,
-    typed_errors,
+    Writer,
+    open_database,
 )
 from ledger.chain.genesis import Genesis, decode_genesis, encode_genesis
 from ledger.chain.merkle import Log
@@ -35,6 +35,7 @@ __all__ = [
     "ConflictingVote",
     "NotNext",
     "Store",
+    "StoreAway",
     "StoreBusy",
     "StoreError",
     "StoreFull",
@@ -78,6 +79,8 @@ class Store(StoreReader):
         self._log = Log()
         self._genesis: Genesis | None = None
         self._chain = b""
+        # The number of the newest row of ``state``: equal chains make equal rows in any database.
+        self._state_rows = 0
         self.timing = CommitTiming()
 
     @classmethod
@@ -94,12 +97,11 @@ class Store(StoreReader):
             StoreBusy: locked by another process.
             StoreFull: no room to create it.
         """
-        database = Database(url, create=create, read_only=read_only)
+        database = open_database(url, create=create, read_only=read_only)
         try:
             store = cls(database)
-            with typed_errors():
-                store._prepare(create=create and not read_only)
-                store._load()
+            store._prepare(create=create and not read_only)
+            store._load()
         except BaseException:
             database.close()
             raise
@@ -107,14 +109,14 @@ class Store(StoreReader):
 
     def _prepare(self, *, create: bool) -> None:
         """Check that the tables are ours, or make them in an empty database."""
-        tables = set(inspect(self._database.engine).get_table_names())
+        tables = self._database.tables()
         if not tables and create:
-            with self._database.writer.begin():
-                schema.metadata.create_all(self._database.writer)
-                self._put_meta({"schema": str(schema.SCHEMA_VERSION).encode()})
+            with self._database.transaction() as writer:
+                self._database.create(schema.metadata, writer)
+                self._put_meta(writer, {"schema": str(schema.SCHEMA_VERSION).encode()})
             return
         if not tables >= set(schema.metadata.tables):
-            raise StoreUnusable(f"{self._database.path} is not a store of this software")
+            raise StoreUnusable(f"{self._database.name} is not a store of this software")
         found = self._meta("schema")
         if found != str(schema.SCHEMA_VERSION).encode():
             raise StoreUnusable(
@@ -138,11 +140,10 @@ class Store(StoreReader):
             raise StoreUnusable("the newest block is missing or of another chain")
         self._head = head
         self._log = Log.load(self._node, head.height + 1)
+        self._state_rows = self._database.one(self._queries.last_state)[0] or 0
 
-    def _put_meta(self, values: Mapping[str, bytes]) -> None:
-        self._database.writer.execute(
-            insert(schema.meta), [{"name": name, "value": value} for name, value in values.items()]
-        )
+    def _put_meta(self, writer: Writer, values: Mapping[str, bytes]) -> None:
+        writer.many(self._queries.add_meta, list(values.items()))
 
     def genesis(self) -> Genesis | None:
         """The genesis of the chain, or None for an empty store."""
@@ -182,10 +183,11 @@ class Store(StoreReader):
             raise ValueError("a genesis makes a state")
         log = Log()
         nodes = log.append(header.hash())
-        with self._writing, typed_errors(), self._database.writer.begin():
-            self._put_meta({"genesis": encode_genesis(genesis), "chain": chain})
+        with self._writing, self._database.transaction() as writer:
+            self._put_meta(writer, {"genesis": encode_genesis(genesis), "chain": chain})
             row = (0, 0, 0, encode(header), b"", encode(()), encode(()))
-            self._insert(row, (), writes, tiles, nodes)
+            self._insert(writer, row, (), writes, tiles, nodes)
+        self._state_rows += len(writes)
         self._genesis, self._chain, self._head, self._log = genesis, chain, header, log
 
     def commit(
@@ -226,8 +228,8 @@ class Store(StoreReader):
                 raise ValueError("a block has one result and one id for each transaction")
             log = self._log.copy()
             nodes = log.append(identity)
-            with typed_errors(), self._database.writer.begin():
-                tree, total = self._tree_and_total(head.height)
+            with self._database.transaction() as writer:
+                tree, total = writer.one(self._queries.tree_and_total, (head.height,))
                 row = (
                     header.height,
                     header.height if tiles else tree,
@@ -237,22 +239,15 @@ class Store(StoreReader):
                     encode(tuple(results)),
                     encode(block.transactions),
                 )
-                self._insert(row, ids, writes, tiles, nodes)
-                self._database.writer.execute(
-                    delete(schema.votes).where(schema.votes.c.height < header.height)
-                )
+                self._insert(writer, row, ids, writes, tiles, nodes)
+                writer.run(self._queries.drop_votes, (header.height,))
             self._head, self._log = header, log
+            self._state_rows += len(writes)
         self.timing.add(perf_counter() - started)
-
-    def _tree_and_total(self, height: int) -> tuple[int, int]:
-        statement = select(schema.blocks.c.tree, schema.blocks.c.total).where(
-            schema.blocks.c.height == height
-        )
-        row = self._database.writer.execute(statement).one()
-        return row.tree, row.total
 
     def _insert(
         self,
+        writer: Writer,
         row: tuple[int, int, int, bytes, bytes, bytes, bytes],
         ids: Sequence[bytes],
         writes: Mapping[bytes, bytes | None],
@@ -262,21 +257,22 @@ class Store(StoreReader):
         """Write the rows of one block. Sorted, so that equal blocks make equal databases and
         neighbouring rows meet the same page."""
         height = row[0]
-        run = self._database.writer.exec_driver_sql
         queries = self._queries
-        run(queries.add_block.sql, row)
-        run(queries.add_node.sql, list(nodes))
+        writer.run(queries.add_block, row)
+        writer.many(queries.add_node, nodes)
         if ids:
             places = sorted((tx_id, height, place) for place, tx_id in enumerate(ids))
-            run(queries.add_transaction.sql, places)
+            writer.many(queries.add_transaction, places)
         if writes:
             entries = sorted(
                 (key_number(key), map_number(key), height, key, value)
                 for key, value in writes.items()
             )
-            run(queries.add_state.sql, entries)
+            first = self._state_rows + 1
+            numbered = [(number, *entry) for number, entry in enumerate(entries, first)]
+            writer.many(queries.add_state, numbered)
         if tiles:
-            run(queries.add_tile.sql, [(height, path, tiles[path]) for path in sorted(tiles)])
+            writer.many(queries.add_tile, [(height, path, tiles[path]) for path in sorted(tiles)])
 
     # Votes.
 
@@ -287,22 +283,14 @@ class Store(StoreReader):
             ConflictingVote: another promise stands for the same height, view and phase.
             StoreUnusable, StoreFull, StoreBusy: nothing was stored.
         """
-        votes = schema.votes
-        with self._writing, typed_errors(), self._database.writer.begin():
+        queries = self._queries
+        with self._writing, self._database.transaction() as writer:
             for record in records:
-                found = self._database.writer.execute(
-                    select(votes.c.digest).where(
-                        votes.c.height == record.height,
-                        votes.c.view == record.view,
-                        votes.c.phase == record.phase,
-                    )
-                ).scalar()
+                promise = (record.height, record.view, record.phase)
+                found = writer.one(queries.promised, promise)
                 if found is None:
-                    self._database.writer.execute(
-                        insert(votes),
-                        {name: getattr(record, name) for name in Vote.__struct_fields__},
-                    )
-                elif found != record.digest:
+                    writer.run(queries.add_vote, (*promise, record.digest, record.message))
+                elif found[0] != record.digest:
                     raise ConflictingVote(
                         f"a different {record.phase} was promised at height {record.height}, "
                         f"view {record.view}"

@@ -368,11 +368,9 @@ class TestRefusals:
     def test_a_full_disk_leaves_the_chain_as_it_was(self, chain):
         chain.append([chain.transaction()])
         before = chain.head
-        writer = chain.store._database.writer
-        with writer.begin():
-            pages = writer.exec_driver_sql("pragma page_count").scalar()
-        writer.exec_driver_sql(f"pragma max_page_count={pages + 3}")
-        writer.rollback()
+        writer = chain.store._database._writer
+        (pages,) = writer.execute("pragma page_count").fetchone()
+        writer.execute(f"pragma max_page_count={pages + 3}")
         big = {b"a/%d" % n: b"x" * 1_000 for n in range(100)}
         with pytest.raises(StoreFull):
             chain.append([chain.transaction()], big)
@@ -380,15 +378,13 @@ class TestRefusals:
         assert chain.store.value(b"a/1") is None
         with pytest.raises(StoreFull):
             chain.store.save_votes([vote(message=b"m" * 100_000)])
-        writer.exec_driver_sql("pragma max_page_count=1000000")
-        writer.rollback()
+        writer.execute("pragma max_page_count=1000000")
         chain.append([chain.transaction()], big)
         assert chain.store.value(b"a/1") == b"x" * 1_000
 
     def test_a_locked_store_is_busy_and_stays_as_it_was(self, chain, path):
-        writer = chain.store._database.writer
-        writer.exec_driver_sql("pragma busy_timeout=50")
-        writer.rollback()
+        writer = chain.store._database._writer
+        writer.execute("pragma busy_timeout=50")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("begin immediate")
         with pytest.raises(StoreBusy):

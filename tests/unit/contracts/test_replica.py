@@ -77,7 +77,7 @@ def test_a_block_that_finds_no_room_changes_nothing_and_can_come_again(chain: Ch
     """The database is given no more pages than it has: what SQLite says on a full disk."""
     chain.append(chain.grant("a"))
     replica = chain.replica
-    database = replica.store._database.writer.connection.driver_connection
+    database = replica.store._database._writer
     assert database is not None
     (pages,) = database.execute("PRAGMA page_count").fetchone()
     before = replica.position
