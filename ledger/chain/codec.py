@@ -59,7 +59,8 @@ def decode(data: bytes, kind: type[T], *, limit: int) -> T:
         value: T = decoder.decode(data)
         if _encoder.encode(value) != data:
             raise Malformed("not in canonical form")
-    except (msgspec.DecodeError, RecursionError, OverflowError, UnicodeError) as error:
+    except (msgspec.DecodeError, RecursionError, OverflowError, UnicodeError, TypeError) as error:
+        # TypeError: a map whose keys are not text decodes as `object`, and has no canonical form.
         name = getattr(kind, "__name__", "known kind of record")
         raise Malformed(f"not a {name}: {error}") from None
     return value

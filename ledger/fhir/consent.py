@@ -84,6 +84,14 @@ def _check_structure(resource: Mapping[str, Any], findings: Findings) -> None:
     if resource.get("resourceType") != "Consent":
         findings.refuse("Consent", "not a Consent resource")
         return
+    try:
+        path = _null(resource, "Consent")
+    except RecursionError:
+        findings.refuse("Consent", "nested too deep")
+        return
+    if path:
+        findings.refuse(path, "null, which FHIR knows only in lists of primitives with extensions")
+        return
     # Importing the models takes a third of a second, which only those who import consents pay.
     from fhir.resources.R4B.consent import Consent
     from pydantic import ValidationError
@@ -95,6 +103,19 @@ def _check_structure(resource: Mapping[str, Any], findings: Findings) -> None:
             findings.refuse(_fhirpath(fault["loc"]), fault["msg"])
     except RecursionError:
         findings.refuse("Consent", "nested too deep")
+
+
+def _null(node: Any, path: str) -> str:
+    """The first place in a JSON value that is null, or nothing."""
+    if node is None:
+        return path
+    if isinstance(node, Mapping):
+        inner = ((f"{path}.{name}", item) for name, item in node.items())
+    elif isinstance(node, list):
+        inner = ((f"{path}[{place}]", item) for place, item in enumerate(node))
+    else:
+        return ""
+    return next((found for at, item in inner if (found := _null(item, at))), "")
 
 
 def _fhirpath(location: tuple[int | str, ...]) -> str:

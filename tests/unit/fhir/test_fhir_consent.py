@@ -267,3 +267,30 @@ def test_a_denial_of_one_record_names_it() -> None:
         "data": [{"meaning": "instance", "reference": {"reference": "Observation/f001"}}],
     }
     assert rules(consent(**provision)) == [{"effect": "deny", "records": ["ab" * 32]}]
+
+
+def test_json_null_is_no_fhir_and_is_refused_where_it_stands():
+    for path, change in (
+        ("Consent.scope", {"scope": None}),
+        ("Consent.category[0].coding", {"category": [{"coding": None}]}),
+    ):
+        resource = {
+            "resourceType": "Consent",
+            "status": "active",
+            "scope": {"coding": []},
+            "category": [{"text": "x"}],
+            "patient": {"reference": "Patient/1"},
+        }
+        outcome = import_consent(resource | change, Directory())
+        assert isinstance(outcome, Refused)
+        assert [problem.path for problem in outcome.problems] == [path]
+
+
+def test_a_consent_nested_beyond_reason_is_refused():
+    resource = {"resourceType": "Consent", "provision": {}}
+    inner = resource["provision"]
+    for _ in range(5_000):
+        inner["provision"] = {}
+        inner = inner["provision"]
+
+    assert isinstance(import_consent(resource, Directory()), Refused)
