@@ -12,7 +12,7 @@ from typing import Any
 from ledger.chain import merkle
 from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
 from ledger.client.builder import Account, build, call
-from ledger.node.driver import now_ms
+from ledger.node.clock import now_ms
 from ledger.node.fleet import free_ports
 from ledger.node.setup.config import NetworkConfig
 from ledger.node.setup.founding import Founding, found_network, node_home

@@ -21,8 +21,8 @@ from ledger.client.builder import Account, build, call
 from ledger.client.http import Client
 from ledger.client.requests import CallOutcome
 from ledger.crypto.sealing import SealingKey
+from ledger.node.clock import now_ms
 from ledger.node.desk import SUBJECTS_FILE
-from ledger.node.driver import now_ms
 from ledger.node.fleet import Fleet
 from ledger.node.setup.config import InstitutionSection, NetworkConfig
 from ledger.node.setup.founding import Founding, Progress, found_network, node_home

@@ -18,7 +18,7 @@ from ledger.client.verify import check_receipt, trust_in
 from ledger.demo.narration import Narrator
 from ledger.demo.stage import Decision, Held, Stage, Unexpected
 from ledger.fhir.consent import Computable, Directory, import_consent
-from ledger.node.driver import now_ms
+from ledger.node.clock import now_ms
 from ledger.node.setup.config import InstitutionSection
 from ledger.node.setup.founding import node_home
 from ledger.node.setup.people import Person

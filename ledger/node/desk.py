@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError
 from ledger.chain.block import ValidatorSet
 from ledger.chain.transaction import Call
 from ledger.node.anchoring import AnchoringFailed, Perform, anchor
-from ledger.node.driver import now_ms
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome
 from ledger.node.vault import release as counter
@@ -40,6 +39,8 @@ class RecordDesk:
             patient references of this hospital → pseudonyms) and, unless configured otherwise, the
             records.
         validators: the validator set of genesis, from which receipts are proved.
+        clock: milliseconds since 1970-01-01 UTC.
+        entropy: random bytes, for salts.
         block_time: time of the newest block, milliseconds.
         whois: the registry of the newest block.
     """
@@ -50,6 +51,8 @@ class RecordDesk:
         chain: bytes,
         validators: ValidatorSet,
         *,
+        clock: Callable[[], int],
+        entropy: Callable[[int], bytes],
         block_time: Callable[[], int],
         whois: Callable[[str], Mapping[str, Any] | None],
         perform: Perform,
@@ -58,11 +61,14 @@ class RecordDesk:
         self._home = home
         self._chain = chain
         self._validators = validators
+        self._clock = clock
         self._block_time = block_time
         self._whois = whois
         self._perform = perform
         self._metrics = metrics
-        self._vault = Vault.open(home.path / "vault" / "vault.db", DirectoryConnector(home.records))
+        self._vault = Vault.open(
+            home.path / "vault" / "vault.db", DirectoryConnector(home.records), entropy=entropy
+        )
 
     def close(self) -> None:
         """Let go of the vault file."""
@@ -76,9 +82,9 @@ class RecordDesk:
                 subjects = self._subjects()
                 if subjects:
                     await anchor(
-                        self._vault, self._home.institution, subjects, now_ms(), self._perform
+                        self._vault, self._home.institution, subjects, self._clock(), self._perform
                     )
-                    self._metrics.anchoring.set(now_ms() / 1000)
+                    self._metrics.anchoring.set(self._clock() / 1000)
             except (AnchoringFailed, DBAPIError, TimeoutError, PermissionError, OSError) as error:
                 _log.warning("anchoring_interrupted", error=str(error))
                 pause = RETRY_SECONDS

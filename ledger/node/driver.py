@@ -7,7 +7,6 @@ so the rule that a vote is durable before it is sent is kept here, by carrying o
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,16 +50,12 @@ def diverged(block: Block, fault: BlockFault) -> Diverged:
     )
 
 
-def now_ms() -> int:
-    """This node's clock in milliseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1_000_000
-
-
 class Driver:
     """Runs one validator's part in the consensus.
 
     Args:
         room: carries out the writes.
+        clock: milliseconds since 1970-01-01 UTC.
         send: queues a frame for one node; broadcast: for several.
         final: called after a block was stored, before the next height begins.
         behind: told which nodes have a height that this node lacks.
@@ -77,6 +72,7 @@ class Driver:
         mempool: Mempool,
         room: Room,
         *,
+        clock: Callable[[], int],
         send: Callable[[str, Frame], bool],
         broadcast: Callable[[Frame, list[str]], object],
         final: Callable[[Executed, Certificate], Awaitable[None]],
@@ -94,6 +90,7 @@ class Driver:
         self._store = store
         self._mempool = mempool
         self._room = room
+        self._clock = clock
         self._send = send
         self._broadcast = broadcast
         self._final = final
@@ -103,7 +100,8 @@ class Driver:
         self._inputs: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timers: dict[inputs.Timer, asyncio.TimerHandle] = {}
-        self._jobs: set[asyncio.Task[None]] = set()
+        # In order, as they are cancelled in the end: a set would do that in the order of addresses.
+        self._jobs: dict[asyncio.Task[None], None] = {}
         # Votes have a writer of their own: one must not wait behind the execution of a block.
         self._votes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="votes")
 
@@ -194,11 +192,11 @@ class Driver:
 
     def _start(self, job: Awaitable[None]) -> None:
         task = asyncio.ensure_future(job)
-        self._jobs.add(task)
+        self._jobs[task] = None
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
+        self._jobs.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("consensus_job_failed", error=repr(error), exc_info=error)
 
@@ -225,14 +223,14 @@ class Driver:
             parameters.view_timeout,
         )
         start = asyncio.get_running_loop().time()
-        block = await self._executor.build(height, view, self.node, now_ms(), chosen)
+        block = await self._executor.build(height, view, self.node, self._clock(), chosen)
         if block is not None:
             seconds = asyncio.get_running_loop().time() - start
             self._pace.took(chosen[: len(block.transactions)], seconds)
             self.feed(inputs.BlockBuilt(height, view, block))
 
     async def _check(self, digest: bytes, block: Block) -> None:
-        fault = await self._executor.check(block, now_ms())
+        fault = await self._executor.check(block, self._clock())
         if block.header.height <= self._replica.head.height:
             return  # final meanwhile: others were quicker, and nobody waits for the answer
         if fault is not None:

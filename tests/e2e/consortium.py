@@ -20,7 +20,7 @@ from ledger.client.builder import Account, build
 from ledger.client.http import Client
 from ledger.client.requests import Submitted
 from ledger.client.verify import trust_in
-from ledger.node.driver import now_ms
+from ledger.node.clock import now_ms
 from ledger.node.fleet import Fleet, free_ports
 from ledger.node.setup.config import NetworkConfig, parse_config
 from ledger.node.setup.founding import found_network, node_home

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from ledger.chain import limits
 from ledger.chain.codec import decode_value
-from ledger.node.driver import now_ms
+from ledger.node.clock import now_ms
 from ledger.node.net import admission
 from ledger.node.net.admission import Roll, UntrustedPeer
 from ledger.node.net.pki import TlsKey, client_context, server_context, trust
@@ -37,9 +37,19 @@ class Membership:
         self._read = read
         self._clock = clock
         self.roll = self._load()
-        self.tls = TlsContexts(
-            server_context(key, self.roll.authorities), client_context(key, self.roll.authorities)
-        )
+        self._contexts: TlsContexts | None = None
+        #: This node's own.
+        self.key = key
+
+    @property
+    def tls(self) -> TlsContexts:
+        """How this node shows itself and whom it lets in; made at first use."""
+        if self._contexts is None:
+            known = self.roll.authorities
+            self._contexts = TlsContexts(
+                server_context(self.key, known), client_context(self.key, known)
+            )
+        return self._contexts
 
     def _value(self, name: str) -> Any:
         raw = self._read(_PREFIX + name.encode())
@@ -70,7 +80,7 @@ class Membership:
         known = self.roll.authorities.items()
         self.roll = self._load()
         added = dict(self.roll.authorities.items() - known)
-        for context in self.tls:
+        for context in self._contexts or ():
             trust(context, added)
 
     def authorise(self, connection: ssl.SSLObject) -> str | None:

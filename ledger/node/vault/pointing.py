@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
@@ -22,9 +22,8 @@ class Salts:
     labels: bytes
 
     @classmethod
-    def fresh(cls) -> Salts:
-        pool = secrets.token_bytes(3 * SALT_SIZE)
-        return cls.unpack(pool)
+    def fresh(cls, entropy: Callable[[int], bytes]) -> Salts:
+        return cls.unpack(entropy(3 * SALT_SIZE))
 
     @classmethod
     def unpack(cls, pool: bytes) -> Salts:

@@ -8,6 +8,7 @@ pointer what a record says, and without the file the holder can release nothing.
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,15 +73,31 @@ class Finding:
 class Vault:
     """The records of one holder. Methods that write run one at a time; reads may run beside."""
 
-    def __init__(self, engine: sa.Engine, connector: Connector) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        connector: Connector,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
         self._engine = engine
+        self._entropy = entropy
         self._connector = connector
         self._leaves: OrderedDict[int, list[bytes]] = OrderedDict()
 
     @classmethod
-    def open(cls, path: Path, connector: Connector) -> Vault:
-        """Open or make the vault file, readable by its owner only; raises `VaultUnusable`."""
-        return cls(open_tables(path), connector)
+    def open(
+        cls,
+        path: Path,
+        connector: Connector,
+        *,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> Vault:
+        """Open or make the vault file, readable by its owner only; raises `VaultUnusable`.
+
+        Args:
+            entropy: so many random bytes, for salts.
+        """
+        return cls(open_tables(path), connector, entropy)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -147,7 +164,7 @@ class Vault:
                     report.changed += 1
                 else:
                     report.new += 1
-                salts = Salts.fresh()
+                salts = Salts.fresh(self._entropy)
                 pointer = make_pointer(*what, salts, earlier.name if earlier is not None else b"")
                 rows.append(
                     {

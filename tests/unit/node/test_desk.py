@@ -22,6 +22,7 @@ from ledger.crypto.keys import SigningKey, key_id
 from ledger.crypto.sealing import SealingKey
 from ledger.node import desk as desk_module
 from ledger.node.answers import NotPermitted
+from ledger.node.clock import now_ms
 from ledger.node.desk import SUBJECTS_FILE, RecordDesk
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome, load_home
@@ -50,6 +51,8 @@ class Counter:
             home,
             self.scene.chain,
             self.scene.validators,
+            clock=now_ms,
+            entropy=secrets.token_bytes,
             block_time=lambda: self.time,
             whois=self.whois,
             perform=self.perform,

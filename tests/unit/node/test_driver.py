@@ -20,6 +20,7 @@ from ledger.consensus.errors import PeerFault, Rule
 from ledger.consensus.messages import Prepare, encode_message
 from ledger.contracts.blocks import Executed
 from ledger.node import driver as driver_module
+from ledger.node.clock import now_ms
 from ledger.node.driver import Diverged, Driver
 from ledger.node.executor import Executor
 from ledger.node.mempool import Mempool
@@ -70,6 +71,7 @@ class Rig:
             self.store,
             self.mempool,
             self.room,
+            clock=now_ms,
             send=self.send,
             broadcast=lambda frame, nodes: self.did.append(("broadcast", frame, tuple(nodes))),
             final=self.final,

@@ -1,0 +1,31 @@
+"""Passes each frame that arrives to the part of the node that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ledger.node.net.frames import Frame
+
+F = TypeVar("F", bound=Frame)
+
+
+class Reception:
+    """One handler for each kind of frame. A frame of a kind without one is passed over."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type[object], Callable[[str, Any], None]] = {}
+
+    def on(self, kind: type[F], handler: Callable[[str, F], None]) -> None:
+        """Let ``handler`` have the frames of a kind, with the peer's id.
+
+        It may raise `Malformed` for what no correct peer sends, which costs the peer its
+        connection.
+        """
+        self._handlers[kind] = handler
+
+    def receive(self, peer: str, frame: Frame) -> None:
+        """Take one frame of an established connection."""
+        handler = self._handlers.get(type(frame))
+        if handler is not None:
+            handler(peer, frame)

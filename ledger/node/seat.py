@@ -1,0 +1,110 @@
+"""A node's seat among the validators: it votes while it has one, and once it may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from ledger.consensus import inputs
+from ledger.consensus.messages import decode_message
+from ledger.consensus.status import Status
+from ledger.contracts.replica import Replica
+from ledger.node.driver import Driver
+from ledger.node.mempool import Mempool
+from ledger.node.net.frames import Consensus
+from ledger.node.net.links import Links
+from ledger.node.sync import may_vote
+
+#: How often a starting validator looks whether it may vote yet, in seconds.
+JOIN_SECONDS = 0.05
+
+
+class Seat:
+    """Runs the consensus for a node whenever the chain gives it a vote.
+
+    Args:
+        make: a driver for this node.
+        spawn: runs a job as a part of the node, which ends with it.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        replica: Replica,
+        mempool: Mempool,
+        links: Links,
+        make: Callable[[], Driver],
+        spawn: Callable[[Coroutine[None, None, None]], None],
+    ) -> None:
+        self._node = node
+        self._replica = replica
+        self._mempool = mempool
+        self._links = links
+        self._make = make
+        self._spawn = spawn
+        self._driver: Driver | None = None
+        self._oldest: tuple[bytes, float] | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether this node votes on the next block."""
+        return self._replica.validators.find(self._node) is not None
+
+    @property
+    def others(self) -> list[str]:
+        """The other validators, in proposer order."""
+        members = self._replica.validators.members
+        return [member.node for member in members if member.node != self._node]
+
+    def status(self) -> Status | None:
+        """Where the consensus stands; None without a seat or before the first height began."""
+        return self._driver.snapshot() if self._driver is not None and self.taken else None
+
+    def start(self) -> None:
+        """Vote as soon as `may_vote` says so."""
+        if self.taken:
+            self._driver = self._make()
+            self._spawn(self._join(self._driver))
+
+    async def _join(self, driver: Driver) -> None:
+        while True:
+            others = set(self.others)
+            claims = [peer.height for peer in self._links.peers() if peer.node in others]
+            if may_vote(self._replica.head.height, claims, self._replica.validators):
+                break
+            await asyncio.sleep(JOIN_SECONDS)
+        await driver.run()
+
+    def advance(self) -> None:
+        """A block is final: vote on the next height if this node is a validator there."""
+        if not self.taken:
+            return
+        if self._driver is None:
+            self._driver = self._make()
+            self._spawn(self._driver.run())
+            return
+        self._driver.begin()
+        if self._neglected():
+            self._driver.feed(inputs.Neglected())
+
+    def _neglected(self) -> bool:
+        """Whether the oldest waiting transaction is passed over although blocks are made."""
+        first = next(iter(self._mempool), None)
+        if first is None:
+            self._oldest = None
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._oldest is None or self._oldest[0] != first.id:
+            self._oldest = (first.id, now)
+            return False
+        return now - self._oldest[1] > 2 * self._replica.parameters.view_timeout / 1000
+
+    def work(self) -> None:
+        """There is something to put into a block."""
+        if self._driver is not None:
+            self._driver.feed(inputs.WorkPending())
+
+    def received(self, peer: str, frame: Consensus) -> None:
+        """A message of the consensus came in; raises `Malformed`."""
+        if self._driver is not None:
+            self._driver.feed(inputs.Received(peer, decode_message(frame.message)))

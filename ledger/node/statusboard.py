@@ -1,0 +1,135 @@
+"""What a node says about itself: its status, and whether it is ready for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+
+from ledger.contracts.replica import Replica
+from ledger.node.answers import Expiry, PeerStatus, Status
+from ledger.node.condition import Situation, explain, validator_statuses
+from ledger.node.mempool import Mempool
+from ledger.node.net.links import Links
+from ledger.node.room import Room
+from ledger.node.seat import Seat
+from ledger.node.setup.home import NodeHome
+from ledger.node.sync import Sync
+
+#: A node that lacks more blocks than this is not ready for clients.
+READY_BLOCKS = 10
+
+
+class StatusBoard:
+    """Gathers from the parts of a node what its operator wants to know.
+
+    Args:
+        clock: milliseconds since 1970-01-01 UTC.
+        expiry: what of this node runs out next.
+    """
+
+    def __init__(
+        self,
+        home: NodeHome,
+        replica: Replica,
+        links: Links,
+        seat: Seat,
+        sync: Sync,
+        mempool: Mempool,
+        room: Room,
+        *,
+        clock: Callable[[], int],
+        expiry: Expiry,
+    ) -> None:
+        self._home = home
+        self._replica = replica
+        self._links = links
+        self._seat = seat
+        self._sync = sync
+        self._mempool = mempool
+        self._room = room
+        self._clock = clock
+        self._expiry = expiry
+        self._started = clock()
+        self._missing_since = dict.fromkeys(seat.others, self._started)
+        self._view_changes = 0
+
+    def connected(self, peer: str) -> None:
+        """A peer is here."""
+        self._missing_since.pop(peer, None)
+
+    def lost(self, peer: str) -> None:
+        """A peer is gone."""
+        self._missing_since[peer] = self._clock()
+
+    def left_views(self, count: int) -> None:
+        """So many views of a height passed without a decision."""
+        self._view_changes += count
+
+    def status(self) -> Status:
+        """The whole answer of ``node status`` and ``/v1/status``."""
+        core = self._seat.status()
+        validators = self._replica.validators
+        peers = {peer.node: peer for peer in self._links.peers()}
+        head = self._replica.head
+        committing, reason = explain(
+            Situation(
+                now=self._clock(),
+                height=head.height,
+                block_time=head.time if head.height else self._started,
+                target=self._sync.target,
+                trouble=self._room.shortage,
+                pending=len(self._mempool),
+                idle_interval=self._replica.parameters.empty_block_interval,
+                validators=[member.node for member in validators.members],
+                quorum=validators.quorum,
+                connected=list(peers),
+                node=self._home.node,
+                core=core,
+            )
+        )
+        return Status(
+            node=self._home.node,
+            institution=self._home.institution,
+            network=self._replica.genesis.network,
+            chain=head.chain.hex(),
+            role="validator" if self._seat.taken else "observer",
+            height=head.height,
+            block=head.hash().hex(),
+            block_time=head.time,
+            view=core.view if core is not None else 0,
+            phase=core.phase.value if core is not None else "following",
+            proposer=core.proposer if core is not None else head.proposer,
+            committing=committing,
+            reason=reason,
+            validators=validator_statuses(
+                core,
+                {member.node: member.institution for member in validators.members},
+                list(peers),
+                self._missing_since,
+                self._home.node,
+            ),
+            peers=tuple(
+                PeerStatus(
+                    node=node,
+                    address=address,
+                    connected=node in peers,
+                    height=peers[node].height if node in peers else None,
+                )
+                for node, address in sorted(self._home.settings.peers.items())
+            ),
+            pending_transactions=len(self._mempool),
+            pending_bytes=self._mempool.size_bytes,
+            view_changes=self._view_changes,
+            syncing=self._sync.target > head.height + 1,
+            next_expiry=self._expiry,
+            version=version("health-ledger"),
+        )
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether clients should use this node, and why not."""
+        height = self._replica.head.height
+        if self._links.port == 0:
+            return False, "the node is starting"
+        if self._sync.target > height + READY_BLOCKS:
+            return False, f"catching up: at {height} of {self._sync.target}"
+        return True, "ready"
