@@ -112,16 +112,16 @@ def subject_of(resource: Resource) -> str | None:
 
     For a Bundle: the patient that all its entries agree on.
     """
-    if resource.get("resourceType") in _NOT_RECORDS:
+    if _type_name(resource) in _NOT_RECORDS:
         return None
-    if resource.get("resourceType") != "Bundle":
+    if _type_name(resource) != "Bundle":
         found = {reference for name in _SUBJECTS for reference in _patients(resource.get(name))}
     else:
         entries = list(parts_of(resource))
         found = {
             reference
             for part in entries
-            if part.get("resourceType") not in _NOT_RECORDS | {"Bundle"}
+            if _type_name(part) not in _NOT_RECORDS | {"Bundle"}
             for name in _SUBJECTS
             for reference in _patients(part.get(name))
         }
@@ -131,7 +131,7 @@ def subject_of(resource: Resource) -> str | None:
 def classify(resource: Resource) -> str:
     """The coarse class under which a record may stand on the chain, of `RECORD_CLASSES`."""
     main = _main_part(resource)
-    return kinds.kind_of(str(main.get("resourceType")), list(_codes(main)), frozenset(main))
+    return kinds.kind_of(_type_name(main), list(_codes(main)), frozenset(main))
 
 
 def period_of(resource: Resource) -> tuple[int, int]:
@@ -171,10 +171,10 @@ def type_of(resource: Resource) -> str:
 
 def makers_of(resource: Resource) -> list[str]:
     """References to the organisations and practitioners who made a resource, nearest first."""
-    if resource.get("resourceType") == "Bundle":
+    if _type_name(resource) == "Bundle":
         return [maker for part in list(parts_of(resource))[1:] for maker in makers_of(part)]
     names = list(_MAKERS)
-    if resource.get("resourceType") in _MADE_BY_INSURER:
+    if _type_name(resource) in _MADE_BY_INSURER:
         names = ["insurer", "payor", "organization", "paymentIssuer", *names]
     wanted = ("Organization/", "Practitioner/")
     found = [ref for name in names for ref in _references(resource.get(name))]
@@ -206,14 +206,23 @@ def parts_of(resource: Resource, depth: int = MAX_NESTING) -> Iterator[Resource]
             yield from parts_of(part, depth - 1)
 
 
+def _type_name(part: Resource) -> str:
+    """What a part of a resource says it is; nothing where it says it in another way than as text.
+
+    Such a part is looked at all the same: what it says about confidentiality must not get lost.
+    """
+    name = part.get("resourceType")
+    return name if isinstance(name, str) else ""
+
+
 def _main_part(resource: Resource) -> Resource:
     """The resource that stands for a Bundle: its document, its report, or its first record."""
-    if resource.get("resourceType") != "Bundle":
+    if _type_name(resource) != "Bundle":
         return resource
     parts = list(parts_of(resource))[1:]
     for wanted in ("Composition", "DiagnosticReport"):
         for part in parts:
-            if part.get("resourceType") == wanted:
+            if _type_name(part) == wanted:
                 return part
     return next((part for part in parts if subject_of(part) is not None), resource)
 

@@ -286,3 +286,13 @@ def test_any_json_that_claims_to_be_a_resource_is_described_or_left_without_an_e
 def test_bytes_that_are_no_resource_are_refused(content):
     with pytest.raises(records.InvalidResource):
         records.parse_resource(content)
+
+
+def test_a_part_whose_type_is_no_text_does_not_stop_the_reading():
+    part = {"resourceType": [], "subject": {"reference": "Patient/1"}}
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": part}]}
+
+    description = records.describe(bundle)
+
+    assert description is not None
+    assert description.subject == "Patient/1"
