@@ -26,7 +26,6 @@ def check_successor(
     header: Header,
     validators: ValidatorSet,
     parameters: Parameters,
-    now: int | None = None,
 ) -> None:
     """Check that ``header`` may follow ``parent``.
 
@@ -35,8 +34,6 @@ def check_successor(
         header: the header in question.
         validators: the set that certifies the height of ``header``.
         parameters: those in force at that height.
-        now: this node's clock in milliseconds if it is about to vote; None for a certified block,
-            whose time is settled.
 
     Raises:
         InvalidHeader: saying what is wrong.
@@ -51,8 +48,6 @@ def check_successor(
         raise InvalidHeader("the block names another parent")
     if header.time <= parent.time:
         raise InvalidHeader(f"time {header.time} is not after the parent's {parent.time}")
-    if now is not None and header.time > now + parameters.clock_ahead:
-        raise InvalidHeader(f"time {header.time} is too far ahead of this node's clock, {now}")
     if header.validators != validators.hash():
         raise InvalidHeader("the block names another validator set")
     proposer = proposer_of(parent, validators, parameters, header.height, header.view)
@@ -60,3 +55,14 @@ def check_successor(
         raise InvalidHeader(
             f"{header.proposer} is not the proposer of view {header.view}, {proposer} is"
         )
+
+
+def clock_doubt(header: Header, parameters: Parameters, now: int) -> str | None:
+    """What this node's clock holds against a block that it is about to vote for, or None.
+
+    A matter of opinion, unlike every rule above: the clock that is wrong may be the own one. The
+    time of a certified block is settled. ``now``: milliseconds since 1970 UTC.
+    """
+    if header.time <= now + parameters.clock_ahead:
+        return None
+    return f"time {header.time} is too far ahead of this node's clock, {now}"

@@ -21,7 +21,7 @@ from __future__ import annotations
 from ledger.chain.block import Block
 from ledger.consensus import promises as kinds
 from ledger.consensus.ballots import Ballots
-from ledger.consensus.candidates import Candidates
+from ledger.consensus.candidates import GOOD, Candidates, Verdict
 from ledger.consensus.clock import Clock
 from ledger.consensus.committee import Committee, highest_prepared
 from ledger.consensus.effects import Broadcast, BuildBlock, CheckBlock, Decide, Send
@@ -180,7 +180,7 @@ class Agreement:
             return
         self.committee.check_own_block(block, view)
         digest = block.header.hash()
-        self._candidates.judge(digest, None)
+        self._candidates.judge(digest, GOOD)
         message = self._propose(block)
         self._proposal = Proposal(digest, block, message)
         self._move(Event.BUILT)
@@ -201,33 +201,38 @@ class Agreement:
         self._candidates.keep(proposal.digest, proposal.block)
         self._clock.stop_waiting()
         self._clock.give_time(self._view)
-        if self._candidates.judged(proposal.digest):
-            self._apply_verdict(proposal)
+        verdict = self._candidates.verdict(proposal.digest)
+        if verdict is not None:
+            self._apply(verdict, proposal)
         elif self._candidates.to_check(proposal.digest):
             self._outbox.put(CheckBlock(proposal.digest, proposal.block))
         self._advance()
 
-    def block_checked(self, digest: bytes, fault: str | None) -> None:
-        """The block was executed; ``fault`` is None where every root was right."""
+    def block_checked(self, digest: bytes, verdict: Verdict) -> None:
+        """The block was executed."""
         if not self._candidates.was_given_out(digest):
             return
-        self._candidates.judge(digest, fault)
+        self._candidates.judge(digest, verdict)
         proposal = self._proposal
         if self._phase is Phase.CHECKING and proposal is not None and proposal.digest == digest:
-            self._apply_verdict(proposal)
+            self._apply(verdict, proposal)
 
-    def _apply_verdict(self, proposal: Proposal) -> None:
-        fault = self._candidates.fault(proposal.digest)
-        if fault is None:
+    def _apply(self, verdict: Verdict, proposal: Proposal) -> None:
+        """Vote for the block on the table, or refuse it.
+
+        A block handed on from an earlier view was prepared by a quorum: whoever hands it on does
+        what the protocol asks, and an honest validator vouches for what this node only doubts.
+        """
+        pre_prepare = proposal.pre_prepare
+        fresh = pre_prepare is not None and self.committee.is_fresh(pre_prepare)
+        objection = verdict.fault or (verdict.doubt if fresh else None)
+        if objection is None:
             self._move(Event.PASSED)
             self._prepare(proposal.digest)
             return
-        pre_prepare = proposal.pre_prepare
-        # A block handed on from an earlier view was prepared by a quorum; whoever handed it on did
-        # what the protocol asks.
-        if pre_prepare is not None and self.committee.is_fresh(pre_prepare):
-            self._outbox.accuse(self.committee.invalid_proposal(pre_prepare, fault))
-        self._refuse(fault)
+        if verdict.fault is not None and pre_prepare is not None and fresh:
+            self._outbox.accuse(self.committee.invalid_proposal(pre_prepare, verdict.fault))
+        self._refuse(objection)
 
     def _prepare(self, digest: bytes, proposal: Message | None = None) -> None:
         """Send PREPARE, behind the own proposal if it was made just now."""

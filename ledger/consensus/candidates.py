@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from ledger.chain.block import Block
@@ -11,6 +12,17 @@ from ledger.chain.block import Block
 _KEPT: Final = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What executing a block showed: a rule that it breaks, or what this node alone doubts."""
+
+    fault: str | None = None
+    doubt: str | None = None
+
+
+GOOD: Final = Verdict()
+
+
 class Candidates:
     """Blocks by header hash, with a verdict once there is one. A verdict is never asked twice."""
 
@@ -18,7 +30,7 @@ class Candidates:
         self._blocks: dict[bytes, Block] = {}
         self._locked: tuple[bytes, Block] | None = None
         self._asked: set[bytes] = set()
-        self._verdicts: dict[bytes, str | None] = {}
+        self._verdicts: dict[bytes, Verdict] = {}
 
     def __contains__(self, digest: object) -> bool:
         return isinstance(digest, bytes) and self.get(digest) is not None
@@ -39,7 +51,7 @@ class Candidates:
     def lock(self, digest: bytes, block: Block) -> None:
         """Hold on to a good block whatever comes; replaces the one locked before."""
         self._locked = digest, block
-        self.judge(digest, None)
+        self.judge(digest, GOOD)
 
     def to_check(self, digest: bytes) -> bool:
         """Whether the block has yet to be given out for checking; true once."""
@@ -52,15 +64,11 @@ class Candidates:
         """Whether the block has been given out for checking."""
         return digest in self._asked
 
-    def judge(self, digest: bytes, fault: str | None) -> None:
-        """Note the outcome of executing the block: None where every root is right."""
+    def judge(self, digest: bytes, verdict: Verdict) -> None:
+        """Note the outcome of executing the block."""
         self._asked.add(digest)
-        self._verdicts[digest] = fault
+        self._verdicts[digest] = verdict
 
-    def judged(self, digest: bytes) -> bool:
-        """Whether there is a verdict."""
-        return digest in self._verdicts
-
-    def fault(self, digest: bytes) -> str | None:
-        """What was found wrong with a judged block, or None."""
-        return self._verdicts[digest]
+    def verdict(self, digest: bytes) -> Verdict | None:
+        """What executing the block showed; None before it was executed."""
+        return self._verdicts.get(digest)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ledger.consensus import timeouts
 from ledger.consensus.agreement import Agreement
+from ledger.consensus.candidates import Verdict
 from ledger.consensus.committee import Committee
 from ledger.consensus.effects import Behind, Effect, Lagging
 from ledger.consensus.errors import PeerFault, ProtocolBug, Rule
@@ -103,8 +104,8 @@ class Core:
                 agreement.neglected()
             case BlockBuilt(height, view, block) if height == committee.height:
                 agreement.block_built(view, block)
-            case BlockChecked(digest, fault):
-                agreement.block_checked(digest, fault)
+            case BlockChecked(digest, fault, doubt):
+                agreement.block_checked(digest, Verdict(fault, doubt))
 
     def _received(self, agreement: Agreement, peer: str, message: Message) -> None:
         try:

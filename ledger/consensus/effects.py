@@ -68,7 +68,7 @@ class BuildBlock:
 
 @dataclass(frozen=True, slots=True)
 class CheckBlock:
-    """Execute the block on the parent, compare every root, check its time against the clock, and
+    """Execute the block on the parent, compare every root, hold its time against the clock, and
     answer `BlockChecked`. Header rules and the transactions root have been checked.
 
     The outcome is worth keeping until the height is final: the block is never asked about twice,

@@ -96,10 +96,16 @@ class BlockBuilt:
 
 @dataclass(frozen=True, slots=True)
 class BlockChecked:
-    """The answer to `CheckBlock`: None where all is well, or a sentence saying what differs."""
+    """The answer to `CheckBlock`, in sentences for people.
+
+    ``fault``: the rule that the block breaks for everybody who executes it; None where all is well.
+    ``doubt``: what this node alone holds against it, such as a time far ahead of its own clock. A
+    doubt keeps this node's vote from a block that nobody vouches for, and accuses no one.
+    """
 
     digest: bytes
     fault: str | None
+    doubt: str | None = None
 
 
 Input = Begin | Received | TimerFired | WorkPending | Neglected | BlockBuilt | BlockChecked

@@ -211,14 +211,11 @@ def check(
     machine: Machine,
     block: Block,
     *,
-    now: int | None = None,
     verified: Callable[[bytes], Transaction | None] = lambda _raw: None,
 ) -> Executed:
     """Execute a block on ``tip`` and compare everything that its header claims.
 
     Args:
-        now: this node's clock in milliseconds, when it is about to vote; None for a block that is
-            certified already, whose time is no longer a matter of opinion.
         verified: the decoded transaction of raw bytes whose signatures are known to be good.
 
     Raises:
@@ -226,7 +223,7 @@ def check(
     """
     header = block.header
     try:
-        check_successor(tip.header, header, tip.validators, tip.parameters, now)
+        check_successor(tip.header, header, tip.validators, tip.parameters)
     except InvalidHeader as error:
         raise BlockFault(str(error)) from None
     _same("log root", tip.log_root, header.log_root)

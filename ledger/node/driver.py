@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from ledger.chain.block import Block, Certificate
+from ledger.chain.rules import clock_doubt
 from ledger.chain.store import Store
 from ledger.chain.vote import Vote
 from ledger.consensus import effects, inputs
@@ -230,12 +231,13 @@ class Driver:
             self.feed(inputs.BlockBuilt(height, view, block))
 
     async def _check(self, digest: bytes, block: Block) -> None:
-        fault = await self._executor.check(block, self._clock())
+        doubt = clock_doubt(block.header, self._replica.parameters, self._clock())
+        fault = await self._executor.check(block)
         if block.header.height <= self._replica.head.height:
             return  # final meanwhile: others were quicker, and nobody waits for the answer
-        if fault is not None:
-            _log.warning("proposal_refused", height=block.header.height, fault=str(fault))
-        self.feed(inputs.BlockChecked(digest, None if fault is None else str(fault)))
+        if fault is not None or doubt is not None:
+            _log.warning("proposal_refused", height=block.header.height, fault=str(fault or doubt))
+        self.feed(inputs.BlockChecked(digest, None if fault is None else str(fault), doubt))
 
     async def _decide(self, block: Block, certificate: Certificate) -> None:
         try:

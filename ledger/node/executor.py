@@ -58,7 +58,7 @@ class Executor:
 
         return await self._run(job)
 
-    async def check(self, block: Block, now: int) -> BlockFault | None:
+    async def check(self, block: Block) -> BlockFault | None:
         """Execute a proposal; the fault that keeps this node from voting for it, or None."""
 
         def job() -> BlockFault | None:
@@ -70,7 +70,6 @@ class Executor:
                     self._replica.tip(),
                     self._replica.machine,
                     block,
-                    now=now,
                     verified=self._verified,
                 )
             except BlockFault as fault:

@@ -85,8 +85,10 @@ class Puppets:
         at = self.status.view if view is None else view
         return self.core.handle(TimerFired(timer, height, at))
 
-    def checked(self, block: Block, fault: str | None = None) -> list[Effect]:
-        return self.core.handle(BlockChecked(block.header.hash(), fault))
+    def checked(
+        self, block: Block, fault: str | None = None, doubt: str | None = None
+    ) -> list[Effect]:
+        return self.core.handle(BlockChecked(block.header.hash(), fault, doubt))
 
     def built(self, block: Block, view: int = 0) -> list[Effect]:
         return self.core.handle(BlockBuilt(1, view, block))

@@ -265,6 +265,32 @@ def test_a_handed_on_block_that_fails_here_accuses_nobody() -> None:
     assert puppets.status.view == 2
 
 
+def test_a_block_that_only_this_node_doubts_is_refused_without_accusing_its_proposer() -> None:
+    puppets = Puppets()
+    puppets.begin()
+    block = puppets.block()
+    puppets.give(puppets.propose(block))
+    effects = puppets.checked(block, doubt="its time is ahead of the clock here")
+    assert not only(effects, Accuse)
+    (change,) = sent(effects, ViewChange)
+    assert change.view == 1
+    assert puppets.status.refusal == "its time is ahead of the clock here"
+
+
+def test_a_block_that_a_quorum_prepared_is_voted_for_whatever_the_clock_here_says() -> None:
+    """Of the quorum that prepared it, an honest one found its time good by a clock of its own."""
+    puppets = Puppets()
+    puppets.begin()
+    block = puppets.block()
+    puppets.give(puppets.propose(block))
+    puppets.checked(block, doubt="its time is ahead of the clock here")
+    changes = [puppets.change(node, prepared=puppets.certificate(block)) for node in ("n1", "n2")]
+    changes.append(puppets.change("n3"))
+    effects = puppets.give(puppets.new_view(block, "n2", changes))
+    (prepare,) = sent(effects, Prepare)
+    assert (prepare.view, prepare.digest) == (1, block.header.hash())
+
+
 def test_votes_and_view_changes_are_sent_again_until_something_comes_of_them() -> None:
     puppets, _ = locked()
     assert [type(message) for message in sent(puppets.fire(Timer.RESEND))] == [

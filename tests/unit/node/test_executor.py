@@ -31,7 +31,7 @@ async def test_a_built_block_is_stored_without_being_executed_again(
     assert block is not None
     assert block.transactions == (transaction.raw,)
     monkeypatch.setattr(blocks, "check", None)
-    assert await executor.check(block, time) is None
+    assert await executor.check(block) is None
     executed = await executor.commit(block, chain.certificate(block))
     assert executed is not None
     assert chain.replica.head == block.header
@@ -47,13 +47,13 @@ async def test_a_block_is_built_only_for_the_next_height(chain: Chain, executor:
 async def test_a_wrong_proposal_is_named_and_not_stored(chain: Chain, executor: Executor) -> None:
     good = chain.executed(chain.transaction()).block
     wrong = Block(msgspec.structs.replace(good.header, state_root=bytes(32)), good.transactions)
-    fault = await executor.check(wrong, good.header.time)
+    fault = await executor.check(wrong)
     assert isinstance(fault, BlockFault)
     assert "state root" in str(fault)
     with pytest.raises(BlockFault):
         await executor.commit(wrong, chain.certificate(wrong))
     assert chain.replica.head.height == 0
-    assert await executor.check(good, good.header.time) is None
+    assert await executor.check(good) is None
 
 
 async def test_a_decided_block_that_was_never_checked_is_executed_first(
