@@ -20,7 +20,7 @@ from ledger.chain.block import (
     check_header,
     verify_certificate,
 )
-from ledger.chain.codec import Malformed, Record
+from ledger.chain.codec import Malformed, Record, decode
 from ledger.chain.constitution import VALIDATORS_KEY, validator_changes, validators_at
 from ledger.chain.statetree import StateProof, StateTree, verify_state_proof
 from ledger.chain.store import Store, StoreUnusable
@@ -113,15 +113,29 @@ def _scheduled(value: bytes, height: int) -> ValidatorSet:
 def handovers(store: Store, height: int) -> tuple[Handover, ...]:
     """Those that lead from the genesis to the validator set of ``height``.
 
+    Those before the store's base are kept whole, the others are made from the blocks. A height
+    below the base has the first of the kept ones.
+
     Raises:
         StoreUnusable, TileMissing: the store lacks what it should hold.
     """
     tree = StateTree(store, cache=0)
-    return tuple(
+    oldest = max(store.base() - 1, 1)
+    kept = [_kept(raw) for raw in store.kept_handovers(height)]
+    made = [
         _handover(store, tree, change - 1)
         for change in _changes(store, height)
-        if change > 1 and _validators_hash(store, change) != _validators_hash(store, change - 1)
-    )
+        if change > oldest
+        and _validators_hash(store, change) != _validators_hash(store, change - 1)
+    ]
+    return (*kept, *made)
+
+
+def _kept(raw: bytes) -> Handover:
+    try:
+        return decode(raw, Handover, limit=limits.MAX_RECEIPT_BYTES)
+    except Malformed as error:
+        raise StoreUnusable(f"a kept handover is damaged: {error}") from None
 
 
 def _changes(store: Store, height: int) -> list[int]:

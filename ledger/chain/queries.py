@@ -16,6 +16,7 @@ class Queries:
     def __init__(self, database: Database) -> None:
         blocks, state, tiles = schema.blocks.c, schema.state.c, schema.tiles.c
         transactions, log, votes = schema.transactions.c, schema.log.c, schema.votes.c
+        trail, handovers = schema.trail.c, schema.handovers.c
 
         query = database.query
         height: Any = bindparam("height")
@@ -55,6 +56,15 @@ class Queries:
             .order_by(state.id.desc())
             .limit(bindparam("rows"))
         )
+        self.entry = query(
+            select(state.key, state.value)
+            .where(state.name == bindparam("name"), state.height <= height)
+            .order_by(state.height.desc())
+        )
+        self.trail = query(select(trail.header, trail.ids).where(trail.height == height))
+        self.kept_handovers = query(
+            select(handovers.handover).where(handovers.height < height).order_by(handovers.height)
+        )
         self.locate = query(
             select(transactions.height, transactions.place).where(
                 transactions.id == bindparam("id")
@@ -91,3 +101,5 @@ class Queries:
         self.add_node = query(insert(schema.log))
         self.add_vote = query(insert(schema.votes))
         self.drop_votes = query(delete(schema.votes).where(votes.height < height))
+        self.add_trail = query(insert(schema.trail))
+        self.add_handover = query(insert(schema.handovers))

@@ -21,8 +21,10 @@ from ledger.chain.rows import (
     decoded_header,
     key_number,
     map_number,
+    result_id,
 )
 from ledger.chain.vote import Vote
+from ledger.crypto.hashing import STATE_KEY
 
 #: Above every height and every row number.
 _END = 2**62
@@ -68,13 +70,23 @@ class StoreReader:
         row = self._database.one(self._queries.stored, (height,))
         return None if row is None else StoredBlock(*row)
 
+    def base(self) -> int:
+        """The height of the oldest block whose body is here; above 0 where the store was begun by a
+        snapshot or pruned.
+
+        Of the block just below it, header, certificate and state are here. Whatever lies further
+        back is answered with None, except for what `trace` and `ledger.chain.handover` need.
+        """
+        raw = self._meta("base")
+        return 0 if raw is None else int.from_bytes(raw, "big")
+
     def header(self, height: int) -> Header | None:
         row = self._database.one(self._queries.header, (height,))
         return None if row is None else decoded_header(row[0], height)
 
     def block(self, height: int) -> Block | None:
         row = self._database.one(self._queries.block, (height,))
-        if row is None:
+        if row is None or not row[1]:
             return None
         return Block(
             decoded_header(row[0], height), decoded_array(row[1], limits.MAX_BLOCK_BYTES, height)
@@ -89,9 +101,11 @@ class StoreReader:
         return certificate
 
     def results(self, height: int) -> tuple[bytes, ...] | None:
-        """The encoded `Result` of each transaction of a block."""
+        """The encoded `Result` of each transaction of a block; None where it is not here."""
         row = self._database.one(self._queries.results, (height,))
-        return None if row is None else decoded_array(row[0], MAX_RESULTS_BYTES, height)
+        if row is None or not row[0]:
+            return None
+        return decoded_array(row[0], MAX_RESULTS_BYTES, height)
 
     def blocks(
         self, start: int = 0, stop: int | None = None
@@ -114,13 +128,38 @@ class StoreReader:
         return {row[0] for row in self._database.among(self._queries.located, ids)}
 
     def counts(self) -> tuple[int, int]:
-        """How many blocks and how many transactions there are."""
+        """How many blocks the chain has, and how many transactions those from `base` on."""
         height = self.height()
         if height < 0:
             return 0, 0
         return height + 1, self._database.one(self._queries.total, (height,))[0]
 
+    def trace(self, height: int) -> tuple[Header, bytes] | None:
+        """A header and the ids of its block's transactions, one after the other.
+
+        Kept below `base` too, for as long as those transactions could be sent again.
+        """
+        row = self._database.one(self._queries.trail, (height,))
+        if row is not None:
+            return decoded_header(row[0], height), row[1]
+        header, results = self.header(height), self.results(height)
+        if header is None or results is None:
+            return None
+        return header, b"".join(result_id(raw, height) for raw in results)
+
+    def kept_handovers(self, height: int) -> list[bytes]:
+        """The encoded handovers of blocks below `base` that come before a height, ascending."""
+        return [row[0] for row in self._database.all(self._queries.kept_handovers, (height,))]
+
     # The state.
+
+    def entry(self, name: bytes, height: int) -> tuple[bytes, bytes] | None:
+        """The entry whose key has the hash ``name``, as it was after the block of a height."""
+        number = int.from_bytes(name[:8], "big", signed=True)
+        for key, value in self._database.all(self._queries.entry, (number, height)):
+            if STATE_KEY(key) == name:
+                return None if value is None else (key, value)
+        return None
 
     def value(self, key: bytes, height: int | None = None) -> bytes | None:
         """The value of an entry now, or after the block of a height; None where it has none."""

@@ -108,13 +108,13 @@ def verify_receipt(
 
 
 def build_receipt(store: Store, tx_id: bytes) -> Receipt | None:
-    """The receipt of a transaction, or None where the chain does not hold it.
+    """The receipt of a transaction, or None where the store does not hold it (any more).
 
     Raises:
         StoreUnusable: the store lacks what it should hold.
     """
     found = store.locate(tx_id)
-    if found is None:
+    if found is None or found[0] < store.base():
         return None
     height, place = found
     block, certificate = store.block(height), store.certificate(height)

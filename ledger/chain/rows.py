@@ -11,6 +11,7 @@ from ledger.chain import limits
 from ledger.chain.block import Header, check_header
 from ledger.chain.codec import Malformed, decode
 from ledger.chain.database import StoreUnusable
+from ledger.chain.result import decode_result
 from ledger.crypto.hashing import STATE_KEY
 
 #: Results are kept, not sent: a block's worth of the largest ones bounds what is read back.
@@ -75,6 +76,14 @@ def decoded_header(raw: bytes, height: int) -> Header:
     except Malformed as error:
         raise StoreUnusable(f"block {height} is damaged in the store: {error}") from None
     return header
+
+
+def result_id(raw: bytes, height: int) -> bytes:
+    """The id of the transaction that a stored result is of; raises `StoreUnusable`."""
+    try:
+        return decode_result(raw).transaction
+    except Malformed as error:
+        raise StoreUnusable(f"block {height} is damaged in the store: {error}") from None
 
 
 def decoded_array(raw: bytes, limit: int, height: int) -> tuple[bytes, ...]:

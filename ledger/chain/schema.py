@@ -1,7 +1,9 @@
 """The tables of the store.
 
 Only ``meta``, ``blocks`` and ``votes`` hold what nothing else can give back; every other table is
-computed from the blocks, and the auditor compares each of its rows. Tables that grow with every
+computed from the blocks, and the auditor compares each of its rows. A store does not have to hold
+the chain from its beginning: ``base`` says from where on it does, ``trail`` and ``handovers`` hold
+what stays needed of the blocks before. Tables that grow with every
 transaction are written at their end: a row of ``state`` or ``tiles`` never changes, and the one
 random access that a state write costs is in a narrow index of numbers.
 """
@@ -34,7 +36,8 @@ def _word(length: int) -> String:
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
-#: ``schema``: the version above; ``genesis``: the genesis file; ``chain``: its hash.
+#: ``schema``: the version above; ``genesis``: the genesis file; ``chain``: its hash. ``base``: the
+#: height of the oldest block whose body is here, as 8 bytes big-endian; absent for 0.
 meta = Table(
     "meta",
     metadata,
@@ -101,6 +104,34 @@ log = Table(
     Column("level", Integer, primary_key=True, autoincrement=False),
     Column("place", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Of blocks below the base whose transactions could be sent again: the header, and the ids of the
+#: transactions, one after the other.
+trail = Table(
+    "trail",
+    metadata,
+    Column("height", _ROW, primary_key=True, autoincrement=False),
+    Column("header", LargeBinary, nullable=False),
+    Column("ids", LargeBinary, nullable=False),
+)
+
+#: The handovers at heights below the base: encoded records of `ledger.chain.handover`.
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("height", _ROW, primary_key=True, autoincrement=False),
+    Column("handover", LargeBinary, nullable=False),
+)
+
+#: What has arrived of a snapshot that is not complete yet; see `ledger.chain.staging`.
+incoming = Table(
+    "incoming",
+    metadata,
+    Column("kind", _word(16), primary_key=True),
+    Column("name", LargeBinary(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -23,6 +23,7 @@ from ledger.chain.store import (
     StoreUnusable,
 )
 from ledger.chain.vote import Vote
+from ledger.crypto import hashing
 from tests.support.chain import HandmadeChain, certify
 
 
@@ -449,3 +450,26 @@ def test_commits_are_timed(chain):
     timing = chain.store.timing
     assert timing.count == 3
     assert 0 < timing.last <= timing.longest <= timing.total
+
+
+def test_a_store_that_begins_at_genesis_has_the_base_0(chain):
+    chain.append([chain.transaction()])
+    assert chain.store.base() == 0
+
+
+def test_the_trace_of_a_block_is_its_header_and_the_ids_in_order(chain):
+    transactions = [chain.transaction() for _ in range(3)]
+    header = chain.append(transactions)
+    ids = b"".join(transaction.id for transaction in transactions)
+    assert chain.store.trace(header.height) == (header, ids)
+    assert header.identities == hashing.IDENTITIES(ids)
+    assert chain.store.trace(header.height + 1) is None
+
+
+def test_an_entry_is_found_by_the_hash_of_its_key(chain):
+    chain.append(writes={b"records/a": b"\x01"})
+    chain.append(writes={b"records/a": None})
+    name = hashing.STATE_KEY(b"records/a")
+    assert chain.store.entry(name, 0) is None
+    assert chain.store.entry(name, 1) == (b"records/a", b"\x01")
+    assert chain.store.entry(name, 2) is None
