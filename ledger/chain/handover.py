@@ -50,29 +50,50 @@ class Trust:
     validators: ValidatorSet
 
 
+class Succession:
+    """The validators as they pass from hand to hand; starts with those of the genesis.
+
+    ``validators``: the set that certifies the heights from ``since`` on.
+    """
+
+    def __init__(self, trust: Trust) -> None:
+        self._chain = trust.chain
+        self.validators = trust.validators
+        self.since = 1
+
+    def follow(self, handover: Handover) -> None:
+        """Go on to the next set.
+
+        Raises:
+            InvalidProof: the handover is not good, is in vain, or is out of order.
+        """
+        header = handover.header
+        if header.height < self.since:
+            raise InvalidProof("a handover is out of order")
+        check_final(self._chain, header, handover.certificate, self.validators)
+        if len(handover.value) > limits.MAX_STATE_VALUE_BYTES or not verify_state_proof(
+            header.state_root, VALIDATORS_KEY, handover.value, handover.proof
+        ):
+            raise InvalidProof("the validators of a handover are not in its state")
+        following = _scheduled(handover.value, header.height + 1)
+        if following.hash() == self.validators.hash():
+            raise InvalidProof("a handover hands nothing over")
+        self.validators = following
+        self.since = header.height + 1
+
+
 def validators_of(trust: Trust, height: int, handovers: Iterable[Handover]) -> ValidatorSet:
     """Follow handovers from the genesis to the set that certifies ``height``.
 
     Raises:
         InvalidProof: one of them is not good, is in vain, or is out of order.
     """
-    current = trust.validators
-    since = 1
+    succession = Succession(trust)
     for handover in handovers:
-        header = handover.header
-        if not since <= header.height < height:
+        if handover.header.height >= height:
             raise InvalidProof("a handover is out of order")
-        _check_final(trust.chain, header, handover.certificate, current)
-        if len(handover.value) > limits.MAX_STATE_VALUE_BYTES or not verify_state_proof(
-            header.state_root, VALIDATORS_KEY, handover.value, handover.proof
-        ):
-            raise InvalidProof("the validators of a handover are not in its state")
-        following = _scheduled(handover.value, header.height + 1)
-        if following.hash() == current.hash():
-            raise InvalidProof("a handover hands nothing over")
-        current = following
-        since = header.height + 1
-    return current
+        succession.follow(handover)
+    return succession.validators
 
 
 def verify_final(
@@ -86,13 +107,14 @@ def verify_final(
     if header.height < 1:
         raise InvalidProof("nobody certifies the genesis block")
     validators = validators_of(trust, header.height, handovers)
-    _check_final(trust.chain, header, certificate, validators)
+    check_final(trust.chain, header, certificate, validators)
     return validators
 
 
-def _check_final(
+def check_final(
     chain: bytes, header: Header, certificate: Certificate, validators: ValidatorSet
 ) -> None:
+    """Check that these validators made a header of this chain final; raises `InvalidProof`."""
     try:
         check_header(header)
         if header.chain != chain:

@@ -25,6 +25,7 @@ __all__ = [
     "InvalidReceipt",
     "Receipt",
     "Verified",
+    "assemble_receipt",
     "build_receipt",
     "decode_receipt",
     "dump_receipt",
@@ -121,18 +122,39 @@ def build_receipt(store: Store, tx_id: bytes) -> Receipt | None:
     results = store.results(height)
     if block is None or certificate is None or results is None:
         raise StoreUnusable(f"there is no block {height}")
-    envelopes = block.transactions
+    return assemble_receipt(
+        block.header, certificate, block.transactions, results, place, handovers(store, height)
+    )
+
+
+def assemble_receipt(
+    header: Header,
+    certificate: Certificate,
+    envelopes: tuple[bytes, ...],
+    results: tuple[bytes, ...],
+    place: int,
+    leading: tuple[Handover, ...],
+) -> Receipt:
+    """The receipt of one transaction, out of its block and all that belongs to it.
+
+    Args:
+        place: of the transaction in the block.
+        leading: the handovers to the validators of the block.
+
+    Raises:
+        StoreUnusable: the block has no such transaction, or not one result for each.
+    """
     if not place < len(envelopes) == len(results):
-        raise StoreUnusable(f"block {height} has no transaction {place}")
+        raise StoreUnusable(f"block {header.height} has no transaction {place}")
     return Receipt(
-        header=block.header,
+        header=header,
         certificate=certificate,
         envelope=envelopes[place],
         result=results[place],
         sides=merkle.inclusion_sides(place, len(envelopes)),
         transaction_path=merkle.inclusion_path(_leaves(envelopes), place),
         result_path=merkle.inclusion_path(_leaves(results), place),
-        handovers=handovers(store, height),
+        handovers=leading,
     )
 
 

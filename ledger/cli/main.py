@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ledger.cli import audit, bench, contract, demo, network, node, transaction
+from ledger.cli import archive, audit, bench, contract, demo, network, node, transaction
 from ledger.cli.output import ExitCode, fail
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(network.group, name="network")
 app.add_typer(node.group, name="node")
 app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
+app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
 app.command("bench")(bench.bench)
 
