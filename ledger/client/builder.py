@@ -46,6 +46,7 @@ def build(
     signers: Sequence[Account],
     *,
     atomic: bool = False,
+    nonce: bytes | None = None,
 ) -> Transaction:
     """A signed transaction that may enter the chain in the ``window`` heights after ``height``.
 
@@ -56,13 +57,14 @@ def build(
         calls: at least one.
         signers: the caller first, co-signers after.
         atomic: whether one failing call undoes the others.
+        nonce: what makes it differ from others with the same content; by default random.
 
     Raises:
         Malformed: no such transaction can be well-formed.
     """
     body = Body(
         chain=chain,
-        nonce=secrets.token_bytes(limits.MAX_NONCE_BYTES),
+        nonce=secrets.token_bytes(limits.MAX_NONCE_BYTES) if nonce is None else nonce,
         valid_from=height,
         valid_until=height + window,
         atomic=atomic,

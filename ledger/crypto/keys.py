@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from ledger.crypto import suites
 
@@ -23,9 +24,14 @@ class SigningKey:
         self.public: bytes = bytes([suite_number]) + public
 
     @classmethod
-    def generate(cls, suite_number: int = suites.DEFAULT_SUITE) -> SigningKey:
-        """A fresh key from the operating system's random source."""
-        return cls(secrets.token_bytes(suites.by_number(suite_number).seed_size), suite_number)
+    def generate(
+        cls,
+        suite_number: int = suites.DEFAULT_SUITE,
+        *,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> SigningKey:
+        """A fresh key from random bytes, by default those of the operating system."""
+        return cls(entropy(suites.by_number(suite_number).seed_size), suite_number)
 
     @property
     def seed(self) -> bytes:

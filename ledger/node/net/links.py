@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ledger.node.net.carrier import TlsCarrier
 from ledger.node.net.frames import Frame
 from ledger.node.net.membership import Membership
 from ledger.node.net.transport import PeerNetwork, PeerStatus
@@ -69,7 +70,7 @@ def tls_links(station: Station) -> Links:
         station.node,
         station.chain,
         station.listen,
-        station.membership.tls,
+        TlsCarrier(station.membership.tls),
         addresses=station.addresses,
         dial=station.dial,
         authorise=station.membership.authorise,

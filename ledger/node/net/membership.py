@@ -13,8 +13,8 @@ from ledger.chain.codec import decode_value
 from ledger.node.clock import now_ms
 from ledger.node.net import admission
 from ledger.node.net.admission import Roll, UntrustedPeer
+from ledger.node.net.carrier import TlsContexts
 from ledger.node.net.pki import TlsKey, client_context, server_context, trust
-from ledger.node.net.transport import TlsContexts
 
 _PREFIX = b"governance/"
 

@@ -39,6 +39,9 @@ ALGORITHM: Final = "ecdsa-p256"
 CA_DAYS: Final = 3652
 NODE_DAYS: Final = 730
 
+#: A source of so many random bytes.
+Entropy = Callable[[int], bytes]
+
 # A node's clock may be a little behind the one that issued the certificate.
 _BACKDATED: Final = datetime.timedelta(hours=1)
 
@@ -64,6 +67,7 @@ class TlsKey:
         *,
         now: datetime.datetime,
         days: int = NODE_DAYS,
+        entropy: Entropy = secrets.token_bytes,
     ) -> TlsKey:
         """A fresh key and certificate for a node, signed by this key, which must be a CA's.
 
@@ -72,14 +76,15 @@ class TlsKey:
             hosts: IP addresses and DNS names under which the node listens.
             now: from an hour before, the certificate is valid.
             days: for how long.
+            entropy: so many random bytes; the same bytes give the same key and certificate.
         """
-        private = ec.generate_private_key(ec.SECP256R1())
+        private = _private_key(entropy)
         names: list[x509.GeneralName] = [
             x509.UniformResourceIdentifier(f"ledger://{identity.institution}/{identity.node}")
         ]
         names.extend(_host_name(host) for host in hosts)
         certificate = (
-            _builder(_subject(identity.institution, identity.node), now, days)
+            _builder(_subject(identity.institution, identity.node), now, days, entropy)
             .issuer_name(self.certificate.subject)
             .public_key(private.public_key())
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -98,7 +103,7 @@ class TlsKey:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key()),
                 critical=False,
             )
-            .sign(self._private, hashes.SHA256())
+            .sign(self._private, hashes.SHA256(), ecdsa_deterministic=True)
         )
         return TlsKey(private, certificate)
 
@@ -155,12 +160,14 @@ class TlsKey:
             context.load_cert_chain(stream.name, password=password)
 
 
-def new_authority(institution: str, *, now: datetime.datetime) -> TlsKey:
+def new_authority(
+    institution: str, *, now: datetime.datetime, entropy: Entropy = secrets.token_bytes
+) -> TlsKey:
     """A CA for an institution, valid for ten years; it can issue certificates for nodes only."""
-    private = ec.generate_private_key(ec.SECP256R1())
+    private = _private_key(entropy)
     name = _subject(institution, f"{institution} ledger CA")
     certificate = (
-        _builder(name, now, CA_DAYS)
+        _builder(name, now, CA_DAYS, entropy)
         .issuer_name(name)
         .public_key(private.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -168,7 +175,7 @@ def new_authority(institution: str, *, now: datetime.datetime) -> TlsKey:
         .add_extension(
             x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False
         )
-        .sign(private, hashes.SHA256())
+        .sign(private, hashes.SHA256(), ecdsa_deterministic=True)
     )
     return TlsKey(private, certificate)
 
@@ -220,6 +227,9 @@ def trust(context: ssl.SSLContext, authorities: Authorities) -> None:
 
 #: X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the ssl module has no name for.
 _NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)
+#: The order of P-256: SEC 2, 2.4.2.
+_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_KEY_BYTES: Final = 40
 _DER = serialization.Encoding.DER
 _POINT = (serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
@@ -233,11 +243,19 @@ def _subject(institution: str, common_name: str) -> x509.Name:
     )
 
 
-def _builder(subject: x509.Name, now: datetime.datetime, days: int) -> x509.CertificateBuilder:
+def _private_key(entropy: Entropy) -> ec.EllipticCurvePrivateKey:
+    """A key from 64 bits more than the order of the curve has: FIPS 186-5, A.2.1."""
+    number = int.from_bytes(entropy(_KEY_BYTES))
+    return ec.derive_private_key(1 + number % (_ORDER - 1), ec.SECP256R1())
+
+
+def _builder(
+    subject: x509.Name, now: datetime.datetime, days: int, entropy: Entropy
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .serial_number(x509.random_serial_number())
+        .serial_number(int.from_bytes(entropy(20)) >> 1)
         .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + datetime.timedelta(days=days))
     )

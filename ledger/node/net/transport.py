@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from ledger.chain.block import PROTOCOL_VERSION
+from ledger.node.net.carrier import Carrier, Incoming, Listener
 from ledger.node.net.connection import Connection, Traffic, TransportSettings
 from ledger.node.net.frames import Frame, Hello, encode_frame
 from ledger.node.net.throttle import LogThrottle
@@ -28,13 +28,6 @@ _jitter = random.SystemRandom()
 _SHUTDOWN_SECONDS: Final = 1.0
 #: Ends of a connection that are nobody's fault: neither counted nor logged as refusals.
 _ORDINARY: Final = frozenset({"lost", "closing", "replaced", "duplicate"})
-
-
-class TlsContexts(NamedTuple):
-    """How this node shows itself and whom it lets in, when it listens and when it dials."""
-
-    server: ssl.SSLContext
-    client: ssl.SSLContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +48,13 @@ def nodes_to_dial(node: str, validators: Collection[str]) -> set[str]:
     return set(validators)
 
 
-def backoff(attempts: int, settings: TransportSettings) -> float:
-    """Seconds to wait after so many failed attempts in a row: doubling, capped, 50–100 % of it."""
+def backoff(attempts: int, settings: TransportSettings, chance: float) -> float:
+    """Seconds to wait after so many failed attempts in a row: doubling, capped, 50–100 % of it.
+
+    ``chance``: a random number in [0, 1).
+    """
     pause = min(settings.backoff_cap, settings.backoff_first * 2.0 ** min(attempts, 30))
-    return pause * _jitter.uniform(0.5, 1.0)
+    return pause * (0.5 + chance / 2)
 
 
 class PeerNetwork:
@@ -68,7 +64,7 @@ class PeerNetwork:
         node: this node's id.
         chain: 32-byte chain id; peers on another chain are turned away.
         listen: host and port; port 0 takes a free one, see `port`.
-        tls: both contexts must demand a certificate of the other side.
+        carrier: makes the connections.
         addresses: where nodes listen, as ``host:port``.
         dial: the nodes to which this node keeps up a connection.
         authorise: the id of the node to which the chain says the shown certificate belongs, or
@@ -80,6 +76,7 @@ class PeerNetwork:
             `Malformed`, which costs the peer its connection.
         on_lost: called when a peer is no longer connected.
         settings: local limits.
+        jitter: a fresh number in [0, 1) at each call, for the pauses between attempts to connect.
     """
 
     def __init__(
@@ -87,7 +84,7 @@ class PeerNetwork:
         node: str,
         chain: bytes,
         listen: tuple[str, int],
-        tls: TlsContexts,
+        carrier: Carrier,
         *,
         addresses: Mapping[str, str],
         dial: Collection[str],
@@ -97,13 +94,15 @@ class PeerNetwork:
         on_frame: Callable[[str, Frame], None],
         on_lost: Callable[[str], None] = lambda _node: None,
         settings: TransportSettings | None = None,
+        jitter: Callable[[], float] = _jitter.random,
     ) -> None:
         self.node = node
         self.settings = settings or TransportSettings()
+        self._jitter = jitter
         self.traffic = Traffic()
         self._chain = chain
         self._listen = listen
-        self._tls = tls
+        self._carrier = carrier
         self._addresses = dict(addresses)
         self._dial = set(dial) - {node}
         self._authorise = authorise
@@ -112,7 +111,7 @@ class PeerNetwork:
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._peers: dict[str, Connection] = {}
-        self._socket: socket.socket | None = None
+        self._listener: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._diallers: dict[str, asyncio.Task[None]] = {}
         # Incoming connections that are not established, oldest first.
@@ -124,11 +123,9 @@ class PeerNetwork:
     async def start(self) -> None:
         """Listen and begin to dial; raises `OSError` where the address cannot be used."""
         host, port = self._listen
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=128)
-        self._socket.setblocking(False)
+        self._listener = self._carrier.listen(host, port)
         self._tasks = [
-            asyncio.create_task(self._accept(self._socket)),
+            asyncio.create_task(self._accept(self._listener)),
             asyncio.create_task(self._heartbeat()),
         ]
         self._start_diallers()
@@ -136,15 +133,15 @@ class PeerNetwork:
 
     async def close(self) -> None:
         """Stop listening and dialling, end every connection, wait until they are gone."""
-        listening, self._socket = self._socket, None
+        listener, self._listener = self._listener, None
         tasks = [*self._tasks, *self._diallers.values(), *self._handshakes]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         self._diallers.clear()
-        if listening is not None:
-            listening.close()
+        if listener is not None:
+            listener.close()
         connections = list(self._peers.values())
         for connection in connections:
             connection.end("closing", politely=True)
@@ -156,7 +153,7 @@ class PeerNetwork:
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        return int(self._socket.getsockname()[1]) if self._socket else self._listen[1]
+        return self._listener.port if self._listener is not None else self._listen[1]
 
     # what the node does with it
 
@@ -186,17 +183,14 @@ class PeerNetwork:
         """Whether a peer is connected now."""
         return node in self._peers
 
-    def configure(
-        self, addresses: Mapping[str, str], dial: Collection[str], tls: TlsContexts | None = None
-    ) -> None:
-        """Follow the chain's membership: addresses, nodes to dial, and trusted authorities.
+    def configure(self, addresses: Mapping[str, str], dial: Collection[str]) -> None:
+        """Follow the chain's membership: addresses, and nodes to dial.
 
         Connections that exist are kept; `recheck` ends those that lost their right.
         """
-        self._tls = tls or self._tls
         self._addresses = dict(addresses)
         self._dial = set(dial) - {self.node}
-        for node in set(self._diallers) - self._dial:
+        for node in sorted(set(self._diallers) - self._dial):
             self._diallers.pop(node).cancel()
         self._start_diallers()
 
@@ -275,38 +269,31 @@ class PeerNetwork:
                 repeats=repeats,
             )
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _accept(self, listener: Listener) -> None:
         pause = 1 / self.settings.accepts_per_second
         while True:
             try:
-                accepted, address = await loop.sock_accept(listening)
+                incoming, address = await listener.accept()
             except OSError as error:  # the peer gave up already, or no descriptors are left
                 _log.warning("accept_failed", error=str(error))
                 await asyncio.sleep(0.1)
                 continue
             if len(self._handshakes) >= self.settings.max_handshakes:
                 next(iter(self._handshakes)).cancel()
-            task = asyncio.create_task(self._welcome(accepted, f"{address[0]}:{address[1]}"))
+            task = asyncio.create_task(self._welcome(incoming, address))
             self._handshakes[task] = None
             task.add_done_callback(lambda done: self._handshakes.pop(done, None))
             await asyncio.sleep(pause)
 
-    async def _welcome(self, accepted: socket.socket, address: str) -> None:
+    async def _welcome(self, incoming: Incoming, address: str) -> None:
         connection = Connection(self, address=address)
-        opening = asyncio.get_running_loop().connect_accepted_socket(
-            lambda: connection,
-            accepted,
-            ssl=self._tls.server,
-            ssl_handshake_timeout=2 * self.settings.handshake_timeout,
-            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
-        )
+        opening = incoming.open(connection, 2 * self.settings.handshake_timeout)
         await self._establish(connection, opening)
 
     async def _establish(self, connection: Connection, opening: Awaitable[object]) -> None:
         """Wait until TLS and greetings are through, or end the connection with the reason.
 
-        The event loop's own time limit for TLS is set higher, so that this one decides.
+        The carrier's own time limit for TLS is set higher, so that this one decides.
         """
         try:
             async with asyncio.timeout(self.settings.handshake_timeout):
@@ -319,11 +306,11 @@ class PeerNetwork:
         except OSError as error:
             connection.end("unreachable" if connection.dialled else "handshake_failed", str(error))
         except asyncio.CancelledError:
-            connection.end("closing" if self._socket is None else "evicted")
+            connection.end("closing" if self._listener is None else "evicted")
             raise
 
     def _start_diallers(self) -> None:
-        for node in self._dial - set(self._diallers):
+        for node in sorted(self._dial - set(self._diallers)):
             self._diallers[node] = asyncio.create_task(self._keep_connected(node))
 
     async def _keep_connected(self, node: str) -> None:
@@ -336,7 +323,7 @@ class PeerNetwork:
             # A connection that did not last is a failed attempt too.
             lasted = loop.time() - begun > self.settings.backoff_cap
             attempts = 0 if lasted else attempts + 1
-            await asyncio.sleep(backoff(attempts, self.settings))
+            await asyncio.sleep(backoff(attempts, self.settings, self._jitter()))
             if node not in self._peers:
                 await self._dial_once(node)
 
@@ -348,13 +335,8 @@ class PeerNetwork:
         if not host or not port.isdecimal():
             connection.end("unreachable", "no address of the form host:port is configured")
             return
-        opening = asyncio.get_running_loop().create_connection(
-            lambda: connection,
-            host.strip("[]"),
-            int(port),
-            ssl=self._tls.client,
-            ssl_handshake_timeout=2 * self.settings.handshake_timeout,
-            ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+        opening = self._carrier.dial(
+            connection, host.strip("[]"), int(port), 2 * self.settings.handshake_timeout
         )
         await self._establish(connection, opening)
 

@@ -29,7 +29,7 @@ from ledger.contracts.sources import library_source
 from ledger.crypto.keyfile import save_key, write_private
 from ledger.crypto.keys import SigningKey, key_id
 from ledger.node.net.admission import PeerIdentity
-from ledger.node.net.pki import TlsKey, new_authority
+from ledger.node.net.pki import Entropy, TlsKey, new_authority
 from ledger.node.setup.config import NetworkConfig, NodePlace
 from ledger.node.setup.people import People, Person
 from ledger.node.setup.tomlfile import write_toml
@@ -70,6 +70,7 @@ def found_network(
     insecure: bool = False,
     now_ms: int,
     progress: Progress = lambda _done, _all, _what: None,
+    entropy: Entropy = secrets.token_bytes,
 ) -> Founding:
     """Write a network home: all of it, or nothing.
 
@@ -80,6 +81,7 @@ def found_network(
         insecure: keys in plain text, for a demo.
         now_ms: milliseconds since 1970 UTC: the genesis time and the start of the certificates.
         progress: told about each step; sealing a key takes a tenth of a second.
+        entropy: so many random bytes; the simulator founds the same network from the same seed.
 
     Raises:
         FoundingRefused: ``out`` is not empty or cannot be written, or a contract does not start
@@ -95,7 +97,7 @@ def found_network(
         out.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         try:
-            foundry = _Foundry(config, building, passphrase, insecure, now_ms, progress)
+            foundry = _Foundry(config, building, passphrase, insecure, now_ms, progress, entropy)
             genesis = foundry.build()
             building.replace(out)
         except BaseException:
@@ -128,6 +130,7 @@ class _Foundry:
         insecure: bool,
         now_ms: int,
         progress: Progress,
+        entropy: Entropy,
     ) -> None:
         self._config = config
         self._directory = directory
@@ -136,19 +139,21 @@ class _Foundry:
         self._now_ms = now_ms
         self._now = datetime.datetime.fromtimestamp(now_ms // 1000, datetime.UTC)
         self._progress = progress
+        self._entropy = entropy
         self._places = config.nodes()
         self._steps = len(config.institutions) + len(config.people) + len(self._places)
         self._done = 0
 
     def build(self) -> Genesis:
         """Make everything in memory, see whether the chain would start, then write it down."""
+        entropy = self._entropy
         authorities = {
-            member.id: new_authority(member.id, now=self._now)
+            member.id: new_authority(member.id, now=self._now, entropy=entropy)
             for member in self._config.institutions
         }
-        personal = [SigningKey.generate() for _ in self._config.people]
+        personal = [SigningKey.generate(entropy=entropy) for _ in self._config.people]
         people = self._people(personal)
-        keys = {place.id: SigningKey.generate() for place in self._places}
+        keys = {place.id: SigningKey.generate(entropy=entropy) for place in self._places}
         genesis = self._genesis(authorities, people, keys)
         try:
             Machine().genesis(genesis)
@@ -178,7 +183,7 @@ class _Foundry:
             tuple(
                 Person(
                     key=section.key,
-                    id=("p-" if "patient" in section.roles else "s-") + secrets.token_hex(16),
+                    id=("p-" if "patient" in section.roles else "s-") + self._entropy(16).hex(),
                     institution=section.institution,
                     roles=tuple(section.roles),
                     name=section.name,
@@ -214,7 +219,7 @@ class _Foundry:
         _made(home / "vault" / "records")
         self._save(home / "node.key", key)
         identity = PeerIdentity(place.institution, place.id)
-        authority.issue(identity, _names(place.host), now=self._now).save(
+        authority.issue(identity, _names(place.host), now=self._now, entropy=self._entropy).save(
             home / "tls.key",
             home / "tls.crt",
             passphrase=self._passphrase,

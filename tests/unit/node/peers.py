@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection
 
 from ledger.node.net import admission, pki
 from ledger.node.net.admission import PeerIdentity
+from ledger.node.net.carrier import TlsCarrier, TlsContexts
 from ledger.node.net.connection import TransportSettings
 from ledger.node.net.frames import Frame, FrameReader, Hello, decode_frame, encode_frame
 from ledger.node.net.pki import TlsKey
-from ledger.node.net.transport import PeerNetwork, TlsContexts
+from ledger.node.net.transport import PeerNetwork
 
 CHAIN = bytes(range(32))
 NOW = datetime.datetime.now(datetime.UTC)
@@ -63,7 +64,11 @@ class Node:
             name,
             chain,
             ("127.0.0.1", port),
-            TlsContexts(pki.server_context(key, AUTHORITIES), pki.client_context(key, AUTHORITIES)),
+            TlsCarrier(
+                TlsContexts(
+                    pki.server_context(key, AUTHORITIES), pki.client_context(key, AUTHORITIES)
+                )
+            ),
             addresses={node: f"127.0.0.1:{target}" for node, target in targets.items()},
             dial=set(targets),
             authorise=self.authorise,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import random
 import stat
 import subprocess
 import sys
@@ -384,3 +385,24 @@ def test_a_wrong_people_file_is_refused(home_path: Path, change: object, message
     path.unlink()
     with pytest.raises(InvalidFile, match="cannot read"):
         load_people(network_home)
+
+
+def test_the_same_random_bytes_found_the_same_network(dev: NetworkConfig, tmp_path: Path) -> None:
+    def found(place: str, seed: int) -> dict[str, bytes]:
+        home = tmp_path / place
+        found_network(
+            dev,
+            home,
+            passphrase=None,
+            insecure=True,
+            now_ms=NOW,
+            entropy=random.Random(seed).randbytes,
+        )
+        return {
+            str(path.relative_to(home)): path.read_bytes()
+            for path in home.rglob("*")
+            if path.is_file()
+        }
+
+    assert found("one", 1) == found("two", 1)
+    assert found("three", 2)["genesis.json"] != found("one-again", 1)["genesis.json"]

@@ -131,9 +131,9 @@ async def test_a_peer_that_died_is_dialled_until_it_is_back(start):
 
 
 def test_the_pauses_between_dials_double_up_to_the_cap():
-    assert 0.05 <= backoff(0, replace(QUICK, backoff_first=0.1, backoff_cap=3)) <= 0.1
-    assert 0.4 <= backoff(3, replace(QUICK, backoff_first=0.1, backoff_cap=3)) <= 0.8
-    assert 1.5 <= backoff(1000, replace(QUICK, backoff_first=0.1, backoff_cap=3)) <= 3
+    settings = replace(QUICK, backoff_first=0.1, backoff_cap=3)
+    assert [backoff(attempts, settings, 0.0) for attempts in (0, 3, 1000)] == [0.05, 0.4, 1.5]
+    assert [backoff(attempts, settings, 1.0) for attempts in (0, 3, 1000)] == [0.1, 0.8, 3.0]
 
 
 async def test_heartbeats_tell_the_height_and_keep_an_idle_connection(start):
