@@ -16,6 +16,7 @@ STALE_INTERVALS = 2.0
 class Situation:
     """What the sentence is made of; times in milliseconds since 1970 UTC.
 
+    ``sources``: the connected nodes that feed this one, if it is a follower.
     ``trouble``: what is wrong with this node itself, or empty. ``target``: the highest chain that
     a peer claims. ``idle_interval``: the chain's empty-block interval.
     """
@@ -30,6 +31,7 @@ class Situation:
     validators: Sequence[str]
     quorum: int
     connected: Sequence[str]
+    sources: Sequence[str]
     node: str
     core: CoreStatus | None
 
@@ -48,13 +50,14 @@ def explain(situation: Situation) -> tuple[bool, str]:
             f"Quorum lost: {len(reachable)} of {len(situation.validators)} validators can be "
             f"reached and {situation.quorum} are needed; missing: {', '.join(missing)}."
         )
-    if not reachable:
-        return False, "Cut off: no validator can be reached."
+    sources = sorted({*reachable, *situation.sources})
+    if not sources:
+        return False, "Cut off: none of the nodes that feed this one can be reached."
     age = situation.now - situation.block_time
     if age <= STALE_INTERVALS * situation.idle_interval and not _stuck(situation.core):
         return True, _well(situation, missing)
     if situation.core is None:
-        return False, f"No block for {age // 1000} seconds; asking {', '.join(sorted(reachable))}."
+        return False, f"No block for {age // 1000} seconds; asking {', '.join(sources)}."
     return False, _stalled(situation.core, age)
 
 

@@ -37,7 +37,7 @@ class Inbox:
 
     Args:
         next_height: the height of the block that is built next.
-        publish: passes a frame on to the validators.
+        publish: passes a frame on to the validators, or towards them.
         work: called when the pool goes from empty to not empty.
     """
 
@@ -58,7 +58,7 @@ class Inbox:
         self._known_keys: set[bytes] = set()
         self._gathered: list[bytes] = []
         self._flush_due = False
-        # Submitted here and not final yet: id → raw envelope and when it was last passed on.
+        # In this node's care and not final yet: id → raw envelope and when it was last passed on.
         self._own: dict[bytes, tuple[bytes, float]] = {}
         self._waiters: dict[bytes, list[asyncio.Future[None]]] = {}
 
@@ -80,15 +80,23 @@ class Inbox:
         if reason:
             detail = _EXPLANATIONS.get(reason, reason)
             return Submission(id=identity.hex(), accepted=False, code=reason, detail=detail)
+        self._take_care(identity, raw)
+        return Submission(id=identity.hex(), accepted=True, code="accepted")
+
+    def _take_care(self, identity: bytes, raw: bytes) -> None:
+        """Pass a transaction on, and again as long as it stays out of blocks."""
         self._own[identity] = (raw, asyncio.get_running_loop().time())
         self._gathered.append(raw)
         if not self._flush_due:
             self._flush_due = True
             asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
-        return Submission(id=identity.hex(), accepted=True, code="accepted")
 
-    def gossiped(self, frame: Transactions) -> None:
+    def gossiped(self, frame: Transactions, *, from_below: bool = False) -> None:
         """Take in what another node has passed on.
+
+        Args:
+            from_below: the other node does not reach the validators itself, so this one cares for
+                its transactions as for those of its own clients.
 
         Raises:
             Malformed: the peer passed on what no correct node passes on.
@@ -96,8 +104,12 @@ class Inbox:
         for raw in frame.envelopes:
             if self._mempool.verified(raw) is not None:
                 continue
-            if self._admit(decode_transaction(raw)) == "bad_signature":
+            transaction = decode_transaction(raw)
+            reason = self._admit(transaction)
+            if reason == "bad_signature":
                 raise Malformed("a transaction with a bad signature was passed on")
+            if from_below and not reason:
+                self._take_care(transaction.id, raw)
 
     def _admit(self, transaction: Transaction) -> str:
         if not self._registered(transaction.body.signers[0]):
@@ -128,7 +140,7 @@ class Inbox:
         self._pass_on(gathered, self._publish)
 
     def introduce(self, send: Callable[[Transactions], object]) -> None:
-        """Pass on everything of this node's clients to a validator that has just connected."""
+        """Pass on everything in this node's care to a node that has just connected."""
         self._pass_on((raw for raw, _since in self._own.values()), send)
 
     def _pass_on(self, raws: Iterable[bytes], publish: Callable[[Transactions], object]) -> None:

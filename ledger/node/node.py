@@ -34,9 +34,9 @@ from ledger.node.net import frames
 from ledger.node.net.links import Station
 from ledger.node.net.membership import Membership, changes_membership
 from ledger.node.net.pki import TlsKey
-from ledger.node.net.transport import nodes_to_dial
 from ledger.node.reads import ChainReads
 from ledger.node.reception import Reception
+from ledger.node.relay import Relay, placed
 from ledger.node.room import Room
 from ledger.node.seat import Seat
 from ledger.node.setup.home import NodeHome
@@ -51,6 +51,8 @@ _log = structlog.get_logger(__name__)
 PATIENCE_SECONDS = 0.5
 #: A node that lags is told so at most once in this time, in seconds.
 REMIND_SECONDS = 0.5
+#: How often a follower looks whether those who should feed it do, in seconds.
+RELAY_SECONDS = 1.0
 
 
 class Node(ChainReads):
@@ -92,13 +94,15 @@ class Node(ChainReads):
         self._room = Room()
         self._feed = EventFeed(store)
         self._reception = Reception()
+        self.relay = Relay(self.node)
+        self._arrange_relay()
         self.links = surroundings.links(
             Station(
                 node=self.node,
                 chain=self.chain,
                 listen=(home.settings.peer.host, home.settings.peer.port),
                 addresses=home.settings.peers,
-                dial=self._dial(),
+                dial=self.relay.dial(0.0),
                 membership=self.membership,
                 height=self._height,
                 on_frame=self._reception.receive,
@@ -118,7 +122,7 @@ class Node(ChainReads):
             store,
             self.mempool,
             next_height=lambda: self._height() + 1,
-            publish=lambda frame: self.links.broadcast(frame, self.seat.others),
+            publish=lambda frame: self.links.broadcast(frame, self._upwards()),
             work=self.seat.work,
         )
         self.agent = Agent(key, self.replica, self.inbox, self, surroundings.entropy)
@@ -133,6 +137,7 @@ class Node(ChainReads):
             self.links,
             self.seat,
             self.sync,
+            self.relay,
             self.mempool,
             self._room,
             clock=self._clock,
@@ -205,9 +210,17 @@ class Node(ChainReads):
     def _height(self) -> int:
         return self.replica.head.height
 
-    def _dial(self) -> set[str]:
-        validators = [member.node for member in self.replica.validators.members]
-        return nodes_to_dial(self.node, validators)
+    def _upwards(self) -> Sequence[str]:
+        """Where this node passes transactions on to: towards the validators."""
+        return self.seat.others if self.seat.taken else self.relay.sources
+
+    def _validators(self) -> tuple[str, ...]:
+        return tuple(member.node for member in self.replica.validators.members)
+
+    def _arrange_relay(self) -> None:
+        validators = self._validators()
+        followers = placed(self.membership.kinds(set(self.membership.nodes) - set(validators)))
+        self.relay.arrange(validators, followers)
 
     def _admissible(self, transaction: Transaction, height: int) -> str | None:
         return admission_fault(transaction, self.chain, height, self.replica.parameters)
@@ -219,10 +232,22 @@ class Node(ChainReads):
         await self.links.start()
         self._spawn(self.sync.run())
         self._spawn(self.inbox.repeat())
+        self._spawn(self._keep_fed())
         self.seat.start()
         if self._desk is not None:
             self._spawn(self._desk.keep_anchored())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
+
+    async def _keep_fed(self) -> None:
+        """Look again and again whether those who should feed this node do."""
+        loop = asyncio.get_running_loop()
+        dialled: set[str] = set()
+        while True:
+            wanted = self.relay.dial(loop.time())
+            if wanted != dialled:
+                self.links.configure(self.home.settings.peers, wanted)
+                dialled = wanted
+            await asyncio.sleep(RELAY_SECONDS)
 
     async def run(self) -> None:
         """Return when the first part of the node fails, by raising what it raised."""
@@ -251,7 +276,7 @@ class Node(ChainReads):
     def _answer_frames(self) -> None:
         on = self._reception.on
         on(frames.Consensus, self.seat.received)
-        on(frames.Transactions, lambda _peer, frame: self.inbox.gossiped(frame))
+        on(frames.Transactions, self._gossiped)
         on(frames.GetBlocks, self._serve_blocks)
         on(frames.Blocks, self.sync.arrived)
         on(frames.Hello, self._connected)
@@ -259,15 +284,21 @@ class Node(ChainReads):
         on(frames.Pong, lambda peer, frame: self.sync.heard(peer, frame.height))
         on(frames.NewHead, lambda peer, frame: self.sync.heard(peer, frame.height))
 
+    def _gossiped(self, peer: str, frame: frames.Transactions) -> None:
+        below = self.replica.validators.find(peer) is None and peer not in self.relay.choices
+        self.inbox.gossiped(frame, from_below=below)
+
     def _connected(self, peer: str, hello: frames.Hello) -> None:
         self._board.connected(peer)
+        self.relay.met(peer)
         self.metrics_.peers.set(len(self.links.peers()))
         self.sync.heard(peer, hello.height)
-        if self.replica.validators.find(peer) is not None:
+        if peer in self._upwards():
             self.inbox.introduce(lambda known: self.links.send(peer, known))
 
     def _lost(self, peer: str) -> None:
         self._board.lost(peer)
+        self.relay.lost(peer)
         self.metrics_.peers.set(len(self.links.peers()))
         self.sync.lost(peer)
 
@@ -315,16 +346,18 @@ class Node(ChainReads):
         self._board.left_views(certificate.view)
 
     def _follow_membership(self, executed: Executed, _certificate: Certificate) -> None:
-        if changes_membership(executed.writes):
+        changed = changes_membership(executed.writes)
+        if changed:
             self.membership.refresh()
-            self.links.configure(self.home.settings.peers, self._dial())
+        if changed or self.relay.validators != self._validators():
+            self._arrange_relay()
+            dial = self.relay.dial(asyncio.get_running_loop().time())
+            self.links.configure(self.home.settings.peers, dial)
             self.links.recheck()
 
     def _announce(self, executed: Executed, _certificate: Certificate) -> None:
         header = executed.block.header
-        validators = {member.node for member in self.replica.validators.members}
-        followers = [peer.node for peer in self.links.peers() if peer.node not in validators]
-        self.links.broadcast(frames.NewHead(header.height, header.hash()), followers)
+        self.links.broadcast(frames.NewHead(header.height, header.hash()), self.relay.fed)
 
     # --- transactions --------------------------------------------------------------------------
 

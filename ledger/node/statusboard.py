@@ -10,6 +10,7 @@ from ledger.node.answers import Expiry, PeerStatus, Status
 from ledger.node.condition import Situation, explain, validator_statuses
 from ledger.node.mempool import Mempool
 from ledger.node.net.links import Links
+from ledger.node.relay import Relay
 from ledger.node.room import Room
 from ledger.node.seat import Seat
 from ledger.node.setup.home import NodeHome
@@ -34,6 +35,7 @@ class StatusBoard:
         links: Links,
         seat: Seat,
         sync: Sync,
+        relay: Relay,
         mempool: Mempool,
         room: Room,
         *,
@@ -45,6 +47,7 @@ class StatusBoard:
         self._links = links
         self._seat = seat
         self._sync = sync
+        self._relay = relay
         self._mempool = mempool
         self._room = room
         self._clock = clock
@@ -83,6 +86,7 @@ class StatusBoard:
                 validators=[member.node for member in validators.members],
                 quorum=validators.quorum,
                 connected=list(peers),
+                sources=self._relay.sources,
                 node=self._home.node,
                 core=core,
             )

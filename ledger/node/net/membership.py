@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from cryptography import x509
@@ -70,6 +70,18 @@ class Membership:
     def nodes(self) -> tuple[str, ...]:
         """The ids of all nodes on the chain."""
         return tuple(self.roll.nodes)
+
+    def kinds(self, nodes: Container[str]) -> dict[str, str]:
+        """The kinds of the institutions of some nodes, in the order in which nodes joined."""
+        kinds = {
+            institution: self._value(f"institutions/{institution}")["kind"]
+            for institution in self.roll.authorities
+        }
+        return {
+            node: kinds[institution]
+            for node, institution in self.roll.nodes.items()
+            if node in nodes
+        }
 
     def refresh(self) -> None:
         """Follow a change of the members; new authorities are trusted from now on.

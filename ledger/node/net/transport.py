@@ -1,8 +1,8 @@
 """The connections of one node: TLS 1.3 with certificates on both sides, one per pair of nodes.
 
-Who dials whom is fixed (see `nodes_to_dial`), so there is normally one connection per pair. Where
-two meet all the same, both ends keep the one that the node with the smaller id dialled; of two in
-the same direction the newer, because the dialler only dials when it has lost the older.
+Who dials whom is fixed (see `ledger.node.relay`), so there is normally one connection per pair.
+Where two meet all the same, both ends keep the one that the node with the smaller id dialled; of
+two in the same direction the newer, because the dialler only dials when it has lost the older.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _jitter = random.SystemRandom()
 
 _SHUTDOWN_SECONDS: Final = 1.0
 #: Ends of a connection that are nobody's fault: neither counted nor logged as refusals.
-_ORDINARY: Final = frozenset({"lost", "closing", "replaced", "duplicate"})
+_ORDINARY: Final = frozenset({"lost", "closing", "replaced", "duplicate", "unwanted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,6 @@ class PeerStatus:
     dialled: bool
     height: int
     queued: int
-
-
-def nodes_to_dial(node: str, validators: Collection[str]) -> set[str]:
-    """Whom a node dials: a validator those after it by id, any other node all validators."""
-    if node in validators:
-        return {other for other in validators if other > node}
-    return set(validators)
 
 
 def backoff(attempts: int, settings: TransportSettings, chance: float) -> float:
@@ -186,12 +179,16 @@ class PeerNetwork:
     def configure(self, addresses: Mapping[str, str], dial: Collection[str]) -> None:
         """Follow the chain's membership: addresses, and nodes to dial.
 
-        Connections that exist are kept; `recheck` ends those that lost their right.
+        A connection that this node dialled ends when it is no longer wanted. Those that others
+        dialled are kept; `recheck` ends the ones that lost their right.
         """
         self._addresses = dict(addresses)
         self._dial = set(dial) - {self.node}
         for node in sorted(set(self._diallers) - self._dial):
             self._diallers.pop(node).cancel()
+        for node, connection in list(self._peers.items()):
+            if connection.dialled and node not in self._dial:
+                connection.end("unwanted", politely=True)
         self._start_diallers()
 
     def recheck(self) -> None:

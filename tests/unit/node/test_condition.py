@@ -11,7 +11,7 @@ from ledger.node.condition import Situation, explain, validator_statuses
 NODES = ("a", "b", "c", "d")
 CALM = Situation(
     now=1_000_000, height=7, block_time=999_000, target=7, trouble="", pending=0,
-    idle_interval=30_000, validators=NODES, quorum=3, connected=("b", "c", "d"), node="a",
+    idle_interval=30_000, validators=NODES, quorum=3, connected=("b", "c", "d"), sources=(), node="a",
     core=None,
 )  # fmt: skip
 LATE = replace(CALM, now=CALM.block_time + 90_000)
@@ -59,7 +59,7 @@ def test_an_observer_needs_only_somebody_to_follow() -> None:
     assert explain(observer)[0]
     assert explain(replace(observer, connected=())) == (
         False,
-        "Cut off: no validator can be reached.",
+        "Cut off: none of the nodes that feed this one can be reached.",
     )
     stale = replace(observer, now=LATE.now)
     assert explain(stale) == (False, "No block for 90 seconds; asking d.")
@@ -105,3 +105,10 @@ def test_validators_are_shown_with_what_they_have_voted_and_since_when_they_are_
     assert [each.missing_since for each in found] == [None, None, None, 5]
     assert [each.institution for each in found] == list(institutions.values())
     assert all(each.voted == () for each in validator_statuses(None, institutions, (), {}, "a"))
+
+
+def test_a_follower_that_other_followers_feed_is_not_cut_off():
+    fed = replace(CALM, node="o", connected=("f1", "f2"), sources=("f1", "f2"))
+    assert explain(fed)[0]
+    late = replace(fed, now=fed.now + 10 * fed.idle_interval)
+    assert "asking f1, f2" in explain(late)[1]

@@ -1,0 +1,140 @@
+"""How blocks reach the members that do not vote, at a cost to each validator that never grows.
+
+Followers stand in a tree below the validators, in an order that every node reads off the chain:
+each validator feeds `FAN_OUT` of them first-hand, each of those feeds `FAN_OUT` more, and so on. A
+follower keeps connections to two nodes above it, so that one of them may fail unnoticed, and climbs
+on along its list while those do not answer. What a node is fed is certified, so it matters little
+who feeds it. The same ways in the other direction carry the followers' transactions to the
+validators.
+
+Connections always point up the order, so the ways have no circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: How many followers a node feeds as their first choice; as many again have it as their second.
+FAN_OUT: Final = 4
+#: To how many nodes above it a follower keeps a connection.
+PATHS: Final = 2
+#: How long a node above is given to answer before one further up is dialled too, in seconds.
+PATIENCE_SECONDS: Final = 10.0
+#: Kinds of institutions whose nodes feed others only when there is nobody else.
+LEAVES: Final = frozenset({"township-centre"})
+
+
+def feeders(node: str, validators: Sequence[str], followers: Sequence[str]) -> tuple[str, ...]:
+    """Who may feed a node, first choice first: two nodes right above it, then further and further
+    up, then every validator.
+
+    Args:
+        node: one of the followers; a validator, or a node that neither list names, has all
+            validators.
+        validators: in proposer order.
+        followers: in the order in which they are placed.
+    """
+    if node not in followers:
+        return tuple(other for other in validators if other != node)
+    place = followers.index(node)
+    found: dict[str, None] = {}
+    above = _above(place, validators, followers)
+    while above in followers:
+        parent = followers.index(above)
+        found[above] = None
+        found[_beside(parent, place, followers)] = None
+        above = _above(parent, validators, followers)
+    start = place % len(validators)
+    found.update(dict.fromkeys((*validators[start:], *validators[:start])))
+    return tuple(found)
+
+
+def _above(place: int, validators: Sequence[str], followers: Sequence[str]) -> str:
+    """Who feeds the follower at a place as its first choice."""
+    first = len(validators) * FAN_OUT
+    return (
+        validators[place % len(validators)]
+        if place < first
+        else followers[(place - first) // FAN_OUT]
+    )
+
+
+def _beside(parent: int, place: int, followers: Sequence[str]) -> str:
+    """The follower next to a parent that also stands before ``place``."""
+    following = parent + 1
+    return followers[following] if following < place else followers[max(parent - 1, 0)]
+
+
+def placed(kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """The order in which followers are placed: as given, but township centres at the end.
+
+    Those have the thinnest lines and are often behind a router that lets nobody in, so they should
+    be leaves. ``kinds``: node id → kind of its institution, in the order in which nodes joined.
+    """
+    return tuple(sorted(kinds, key=lambda node: kinds[node] in LEAVES))
+
+
+class Relay:
+    """The ways of one node to those that feed it."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._validators: tuple[str, ...] = ()
+        self._choices: tuple[str, ...] = ()
+        self._connected: set[str] = set()
+        self._tried: dict[str, float] = {}
+
+    def arrange(self, validators: Sequence[str], followers: Sequence[str]) -> None:
+        """Take over who validates and who follows now."""
+        self._validators = tuple(validators)
+        self._choices = feeders(self._node, validators, followers)
+
+    def met(self, node: str) -> None:
+        """A node is connected."""
+        self._connected.add(node)
+        self._tried.pop(node, None)
+
+    def lost(self, node: str) -> None:
+        """A node is no longer connected."""
+        self._connected.discard(node)
+
+    @property
+    def validators(self) -> tuple[str, ...]:
+        """Who validates, as last arranged."""
+        return self._validators
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Who may feed this node, first choice first."""
+        return self._choices
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those of them that are connected."""
+        return tuple(node for node in self._choices if node in self._connected)
+
+    @property
+    def fed(self) -> list[str]:
+        """The connected nodes that may be fed by this one: neither validators nor above it."""
+        others = {*self._validators, *self._choices}
+        return sorted(self._connected - others)
+
+    def dial(self, now: float) -> set[str]:
+        """To whom to keep a connection, at a time in seconds that never goes back.
+
+        A validator dials the validators after it by id, so that there is one dialler per pair; a
+        follower the first choices that answer, or have not had the time to.
+        """
+        if self._node in self._validators:
+            return {other for other in self._validators if other > self._node}
+        chosen: set[str] = set()
+        paths = 0
+        for node in self._choices:
+            if paths == PATHS:
+                break
+            chosen.add(node)
+            answers = node in self._connected
+            if answers or now - self._tried.setdefault(node, now) < PATIENCE_SECONDS:
+                paths += 1
+        return chosen
