@@ -11,8 +11,8 @@ from ledger.node.condition import Situation, explain, validator_statuses
 NODES = ("a", "b", "c", "d")
 CALM = Situation(
     now=1_000_000, height=7, block_time=999_000, target=7, trouble="", pending=0,
-    idle_interval=30_000, validators=NODES, quorum=3, connected=("b", "c", "d"), sources=(), node="a",
-    core=None,
+    idle_interval=30_000, validators=NODES, quorum=3, connected=("b", "c", "d"), sources=(),
+    node="a", core=None,
 )  # fmt: skip
 LATE = replace(CALM, now=CALM.block_time + 90_000)
 
