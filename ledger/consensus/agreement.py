@@ -19,11 +19,10 @@ and QBFT do: each height is an instance of its own and its commit quorum the che
 from __future__ import annotations
 
 from ledger.chain.block import Block
-from ledger.consensus import promises as kinds
 from ledger.consensus.ballots import Ballots
 from ledger.consensus.candidates import GOOD, Candidates, Verdict
 from ledger.consensus.clock import Clock
-from ledger.consensus.committee import Committee, highest_prepared
+from ledger.consensus.committee import Committee
 from ledger.consensus.effects import Broadcast, BuildBlock, CheckBlock, Decide, Send
 from ledger.consensus.errors import PeerFault, ProtocolBug
 from ledger.consensus.inputs import Timer
@@ -33,16 +32,18 @@ from ledger.consensus.messages import (
     Message,
     NewView,
     Prepare,
-    PreparedCertificate,
     PrePrepare,
     Statement,
     ViewChange,
+    highest_prepared,
+    new_view,
     with_block,
 )
 from ledger.consensus.outbox import Outbox
 from ledger.consensus.phases import OPEN, Event, Phase, step
 from ledger.consensus.promises import Promises
 from ledger.consensus.proposal import Proposal
+from ledger.consensus.statements import PRE_PREPARE, PREPARE, PreparedCertificate
 from ledger.consensus.status import Status
 
 
@@ -190,7 +191,7 @@ class Agreement:
         pre_prepare = self._promises.pre_prepare(self._view, block)
         self._candidates.keep(pre_prepare.digest, block)
         self._count_own(pre_prepare)
-        return NewView(pre_prepare, self._mandate) if self._mandate else pre_prepare
+        return new_view(pre_prepare, self._mandate) if self._mandate else pre_prepare
 
     def _adopt(self, view: int, proposal: Proposal) -> None:
         """Enter the view of a valid proposal and have its block checked."""
@@ -327,6 +328,7 @@ class Agreement:
             case ViewChange(view=view):
                 elects_us = self.committee.proposer(view) == self.node
                 if self._intake.view_change(message, wants_block=elects_us):
+                    self._compare(message)
                     self._advance()
 
     def _proposed(self, message: PrePrepare | NewView, pre_prepare: PrePrepare) -> None:
@@ -336,7 +338,7 @@ class Agreement:
         self._intake.pre_prepare(pre_prepare)
         if view == self._view and self._phase not in (Phase.WAITING, Phase.CHANGING):
             return
-        if not self._promises.allows(kinds.PREPARE, view, digest):
+        if not self._promises.allows(PREPARE, view, digest):
             return  # Before a restart this node prepared another block that was proposed here.
         try:
             block = self._intake.proposed_block(message)
@@ -346,7 +348,14 @@ class Agreement:
             self._outbox.accuse(fault)
             self._refuse(fault.detail)
             return
+        if isinstance(message, NewView):
+            self._compare(message)
         self._adopt(view, Proposal(digest, block, message))
+
+    def _compare(self, message: ViewChange | NewView) -> None:
+        for fault in self._intake.contradictions(message):
+            if fault.accused != self.node:
+                self._outbox.accuse(fault)
 
     def send_again(self) -> None:
         """The votes of the present view, and the own proposal to those who did not answer it."""
@@ -403,5 +412,5 @@ class Agreement:
 
     def _may_open(self) -> bool:
         """Whether this node proposes first at this height and has not done so before a restart."""
-        made = self._promises.made(kinds.PRE_PREPARE, 0)
+        made = self._promises.made(PRE_PREPARE, 0)
         return self._view == 0 and self._is_proposer() and not made

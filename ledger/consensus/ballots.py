@@ -9,20 +9,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Mapping
+from typing import Final
 
 from ledger.chain.block import Certificate, CommitSignature
 from ledger.consensus.errors import PeerFault, Rule
+from ledger.consensus.evidence import contradiction, evidence_of
 from ledger.consensus.messages import (
     Commit,
-    Endorsement,
     Prepare,
-    PreparedCertificate,
     PrePrepare,
     Statement,
     ViewChange,
-    encode_message,
+    signed,
     without_block,
 )
+from ledger.consensus.statements import Endorsement, PreparedCertificate, Signed
+
+_DETAILS: Final = {
+    Rule.EQUIVOCATION: "two votes of one kind in one view",
+    Rule.AMNESIA: "a view change that hides what it committed",
+}
 
 
 def _subject(vote: Statement) -> object:
@@ -66,20 +72,33 @@ class Ballots:
             PeerFault: it contradicts what its sender signed before; the votes kept stay as they
                 are.
         """
-        held = self.held(vote)
-        if held is not None and held.view == vote.view:
-            raise _contradiction(Rule.EQUIVOCATION, "two votes of one kind in one view", held, vote)
+        self.confront(signed(vote))
         match vote:
             case PrePrepare():
                 self.pre_prepares[vote.node] = without_block(vote)
             case Prepare():
                 self.prepares[vote.node] = vote
             case Commit():
-                _refuse_amnesia(vote, self.view_changes.get(vote.node))
                 self.commits[vote.node] = vote
             case ViewChange():
-                _refuse_amnesia(self.commits.get(vote.node), vote)
                 self.view_changes[vote.node] = without_block(vote)
+
+    def confront(self, said: Signed) -> None:
+        """Hold a statement, by whatever way it came, against the votes kept of its signer.
+
+        Its signature is good. Raises `PeerFault` if it contradicts one of them.
+        """
+        for held in (
+            self.pre_prepares.get(said.node),
+            self.prepares.get(said.node),
+            self.commits.get(said.node),
+            self.view_changes.get(said.node),
+        ):
+            if held is not None:
+                known = signed(held)
+                rule = contradiction(known, said)
+                if rule is not None:
+                    raise PeerFault(said.node, rule, _DETAILS[rule], evidence_of(known, said))
 
     @staticmethod
     def voters(
@@ -144,18 +163,3 @@ class Ballots:
             reverse=True,
         )
         return above[support - 1] if len(above) >= support else None
-
-
-def _refuse_amnesia(commit: Commit | None, change: ViewChange | None) -> None:
-    """Whoever commits holds a prepared certificate and shows it, or a newer one, when it leaves."""
-    if commit is None or change is None or commit.view >= change.view:
-        return
-    if change.prepared is None or change.prepared.view < commit.view:
-        raise _contradiction(
-            Rule.AMNESIA, "a view change that hides what it committed", commit, change
-        )
-
-
-def _contradiction(rule: Rule, detail: str, first: Statement, second: Statement) -> PeerFault:
-    evidence = (encode_message(without_block(first)), encode_message(without_block(second)))
-    return PeerFault(first.node, rule, detail, evidence)

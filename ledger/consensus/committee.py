@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 from ledger.chain import merkle
 from ledger.chain.block import Block
-from ledger.chain.codec import encode
 from ledger.chain.rules import InvalidHeader, check_successor, proposer_of
 from ledger.consensus.errors import PeerFault, ProtocolBug, Rule
+from ledger.consensus.evidence import evidence_of
 from ledger.consensus.inputs import HeightContext
 from ledger.consensus.messages import (
     NewView,
-    PreparedCertificate,
     PrePrepare,
     Statement,
     ViewChange,
-    encode_message,
-    prepare_statement,
+    departure,
+    signed,
+    signed_departure,
     statement,
-    without_block,
 )
+from ledger.consensus.statements import Endorsement, PreparedCertificate, certificate_fault
 from ledger.crypto import suites
 
 
@@ -37,7 +37,7 @@ class Committee:
         self.faults = context.validators.faults
         self.nodes = tuple(member.node for member in context.validators.members)
         self._keys = {member.node: member.key for member in context.validators.members}
-        self._good_certificates: set[PreparedCertificate] = set()
+        self._good_endorsements: dict[tuple[int, bytes], set[Endorsement]] = {}
 
     def key(self, node: str) -> bytes | None:
         """The wire public key of a validator; None for a stranger."""
@@ -56,21 +56,17 @@ class Committee:
             raise PeerFault(message.node, Rule.BAD_SIGNATURE, "its signature does not fit")
 
     def certificate_fault(self, certificate: PreparedCertificate) -> str | None:
-        """What is wrong with a prepared certificate, or None. A good one is verified once."""
-        if certificate in self._good_certificates:
-            return None
-        nodes = [endorsement.node for endorsement in certificate.endorsements]
-        if len(set(nodes)) != len(nodes):
-            return "a validator is counted twice"
-        if len(nodes) < self.quorum:
-            return f"{len(nodes)} signatures where a quorum of {self.quorum} is needed"
-        signed = prepare_statement(self.chain, self.height, certificate.view, certificate.digest)
-        for endorsement in certificate.endorsements:
-            key = self._keys.get(endorsement.node)
-            if key is None or not suites.verify(key, signed, endorsement.signature):
-                return f"the signature of {endorsement.node} is not good"
-        self._good_certificates.add(certificate)
-        return None
+        """What is wrong with a prepared certificate, or None.
+
+        A signature in a good one is verified once, so that the certificates of all the members,
+        each put together from another quorum, cost no more than one signature of each.
+        """
+        about = certificate.view, certificate.digest
+        verified = self._good_endorsements.get(about, set())
+        fault = certificate_fault(certificate, self.chain, self.height, self.validators, verified)
+        if fault is None:
+            self._good_endorsements.setdefault(about, set()).update(certificate.endorsements)
+        return fault
 
     def check_view_change(self, message: ViewChange) -> None:
         """Check what an authenticated VIEW-CHANGE claims; raises `PeerFault`."""
@@ -79,43 +75,49 @@ class Committee:
             return
         fault = self.certificate_fault(prepared)
         if fault is not None:
-            evidence = (encode_message(without_block(message)),)
+            evidence = evidence_of(signed(message), prepared)
             raise PeerFault(message.node, Rule.UNPROVEN_PREPARED, fault, evidence)
 
     def check_justification(self, message: NewView, held: Mapping[str, ViewChange]) -> None:
         """Check that a NEW-VIEW proposes what its quorum of VIEW-CHANGEs obliges it to.
 
-        Only the certificates of the highest view claimed are looked at: they alone decide, and a
-        bad one lower down changes nothing. ``held``: view changes that are verified already.
+        The highest claim alone decides, and it has to be proven; what is claimed lower down changes
+        nothing. ``held``: view changes that are verified already.
 
         Raises:
             PeerFault: accusing the proposer.
         """
-        proposer = message.node
-        if len(message.view_changes) < self.quorum:
-            raise PeerFault(proposer, Rule.UNJUSTIFIED, "too few view changes for a new view")
-        for change in message.view_changes:
-            if held.get(change.node) != change:
-                try:
-                    self.authenticate(change)
-                except PeerFault as fault:
-                    raise PeerFault(proposer, Rule.UNJUSTIFIED, str(fault)) from None
-        highest = highest_prepared(message.view_changes)
-        if highest is None:
-            if self.is_fresh(message.pre_prepare):
-                return
-            raise PeerFault(proposer, Rule.UNJUSTIFIED, "it proposes an old block nobody prepared")
-        for change in message.view_changes:
-            if change.prepared is not None and change.prepared.view == highest.view:
-                bad = self.certificate_fault(change.prepared)
-                if bad is not None:
-                    raise PeerFault(
-                        proposer, Rule.UNJUSTIFIED, f"{change.node}'s certificate: {bad}"
-                    )
-        if message.pre_prepare.digest != highest.digest:
-            raise PeerFault(
-                proposer, Rule.UNJUSTIFIED, "it passes over the block that was prepared"
-            )
+        fault = self._justification_fault(message, held)
+        if fault is not None:
+            raise PeerFault(message.node, Rule.UNJUSTIFIED, fault)
+
+    def _justification_fault(self, message: NewView, held: Mapping[str, ViewChange]) -> str | None:
+        if len(message.departures) < self.quorum:
+            return "too few view changes for a new view"
+        for left in message.departures:
+            known = held.get(left.node)
+            if known is not None and known.view == message.view and departure(known) == left:
+                continue
+            key = self._keys.get(left.node)
+            if key is None:
+                return f"it counts {left.node}, which has no vote at this height"
+            if not signed_departure(message.height, message.view, left).holds(self.chain, key):
+                return f"the view change of {left.node} is not good"
+        claims = [left.claim for left in message.departures if left.claim is not None]
+        prepared = message.prepared
+        if not claims:
+            fresh = prepared is None and self.is_fresh(message.pre_prepare)
+            return None if fresh else "it proposes an old block nobody prepared"
+        highest = max(claim.view for claim in claims)
+        if prepared is None or prepared.view != highest:
+            return "it does not prove what its view changes claim"
+        bad = self.certificate_fault(prepared)
+        if bad is not None:
+            return f"its prepared certificate: {bad}"
+        obliged = {claim.digest for claim in claims if claim.view == highest}
+        if obliged | {prepared.digest} != {message.pre_prepare.digest}:
+            return "it passes over the block that was prepared"
+        return None
 
     def is_fresh(self, proposal: PrePrepare) -> bool:
         """Whether the block was made for the view in which it is proposed."""
@@ -157,10 +159,9 @@ class Committee:
 
     def invalid_proposal(self, proposal: PrePrepare, detail: str) -> PeerFault:
         """The accusation for a signed proposal whose block breaks a rule: statement and header."""
-        evidence = [encode_message(without_block(proposal))]
-        if proposal.block is not None:
-            evidence.append(encode(proposal.block.header))
-        return PeerFault(proposal.node, Rule.INVALID_PROPOSAL, detail, tuple(evidence))
+        header = () if proposal.block is None else (proposal.block.header,)
+        evidence = evidence_of(signed(proposal), *header)
+        return PeerFault(proposal.node, Rule.INVALID_PROPOSAL, detail, evidence)
 
 
 def body_fits(block: Block) -> bool:
@@ -170,9 +171,3 @@ def body_fits(block: Block) -> bool:
     away before anything is remembered under its hash.
     """
     return merkle.root(block.transactions) == block.header.transactions_root
-
-
-def highest_prepared(changes: tuple[ViewChange, ...]) -> PreparedCertificate | None:
-    """The prepared certificate of the highest view among the view changes, if there is any."""
-    certificates = [change.prepared for change in changes if change.prepared is not None]
-    return max(certificates, key=lambda certificate: certificate.view, default=None)

@@ -6,6 +6,8 @@ message that could change something.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ledger.chain.block import Block
 from ledger.consensus.ballots import Ballots
 from ledger.consensus.candidates import Candidates
@@ -17,8 +19,10 @@ from ledger.consensus.messages import (
     Prepare,
     PrePrepare,
     ViewChange,
+    signed_departure,
     without_block,
 )
+from ledger.consensus.statements import PREPARE, Signed
 
 
 class Intake:
@@ -61,6 +65,35 @@ class Intake:
             raise PeerFault(change.node, Rule.WRONG_BLOCK, "the block is not the one prepared")
         self._candidates.keep(digest, change.block)
         return True
+
+    def contradictions(self, message: ViewChange | NewView) -> Iterator[PeerFault]:
+        """The faults of others that come to light by what a checked message repeats of them.
+
+        A liar that says one thing here and another there is found out as soon as the two meet.
+        """
+        repeated: list[Signed] = []
+        if isinstance(message, NewView):
+            repeated += [
+                signed_departure(message.height, message.view, left) for left in message.departures
+            ]
+        prepared = message.prepared
+        if prepared is not None:
+            repeated += [
+                Signed(
+                    PREPARE,
+                    message.height,
+                    prepared.view,
+                    prepared.digest,
+                    endorsement.node,
+                    endorsement.signature,
+                )
+                for endorsement in prepared.endorsements
+            ]
+        for said in repeated:
+            try:
+                self._ballots.confront(said)
+            except PeerFault as fault:
+                yield fault
 
     def pre_prepare(self, proposal: PrePrepare) -> None:
         """File the signed statement of a proposal; what it proposes is for `proposed_block`."""

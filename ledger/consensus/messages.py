@@ -1,24 +1,34 @@
-"""The five messages of the protocol: their bytes, and what exactly is signed.
+"""The five messages of the protocol and their bytes.
 
-On the wire a message is a canonical msgpack array that starts with its kind. Signed is never the
-message but a statement about it, `hashing.MESSAGE` over the canonical encoding of
-
-    (kind, chain, height, view, subject)
-
-so that a signature holds for one chain, one height, one view and one meaning. The subject is the
-hash of the header, or for a VIEW-CHANGE the prepared certificate. Blocks travel beside the signed
-part: their hash is what is signed, so statements stay small wherever they are stored or forwarded.
+On the wire a message is a canonical msgpack array that starts with its kind. What its sender signs
+is a statement about it (`ledger.consensus.statements`); blocks and certificates are beside the
+signed part, which binds them by their hashes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ledger.chain import limits
-from ledger.chain.block import Block, check_header, commit_digest
+from ledger.chain.block import Block, check_header
 from ledger.chain.codec import Malformed, Record, decode, encode
+from ledger.consensus.statements import (
+    COMMIT,
+    PRE_PREPARE,
+    PREPARE,
+    VIEW_CHANGE,
+    Claim,
+    PreparedCertificate,
+    Signed,
+    claim_of,
+    commit_statement,
+    pre_prepare_statement,
+    prepare_statement,
+    view_change_statement,
+)
 from ledger.crypto import hashing
 
 MAX_VIEW: Final = 2**31 - 1
@@ -27,24 +37,6 @@ MAX_SIGNATURE_BYTES: Final = 128
 
 #: A frame with a block has room for the statements around it, one without has only those.
 _STATEMENTS_BYTES: Final = 4 * limits.MIB
-
-
-class Endorsement(Record, frozen=True, array_like=True):
-    """A validator's node id and its signature under a statement known from the context."""
-
-    node: str
-    signature: bytes
-
-
-class PreparedCertificate(Record, frozen=True, array_like=True):
-    """A quorum's PREPARE signatures for one block in one view, sorted by node id.
-
-    Whoever holds it knows that no other block can be prepared in that view.
-    """
-
-    view: int
-    digest: bytes
-    endorsements: tuple[Endorsement, ...]
 
 
 class PrePrepare(Record, frozen=True, array_like=True, tag="pre-prepare"):
@@ -98,15 +90,26 @@ class ViewChange(Record, frozen=True, array_like=True, tag="view-change"):
     block: Block | None
 
 
+class Departure(Record, frozen=True, array_like=True):
+    """A VIEW-CHANGE as a NEW-VIEW repeats it: the claim without its proof."""
+
+    node: str
+    claim: Claim | None
+    signature: bytes
+
+
 class NewView(Record, frozen=True, array_like=True, tag="new-view"):
     """The first proposal of a view above 0, and the quorum of VIEW-CHANGEs that justifies it.
 
-    The view changes are sorted by node id and carry no blocks. The envelope itself is not signed:
-    each part is, and a receiver checks that the parts fit together.
+    ``departures`` are sorted by node id. ``prepared`` proves the highest claim among them: it alone
+    obliges the proposer, so the others go without their proofs and the message grows with the
+    number of validators, not with its square. The envelope itself is not signed: each part is, and
+    a receiver checks that the parts fit together.
     """
 
     pre_prepare: PrePrepare
-    view_changes: tuple[ViewChange, ...]
+    departures: tuple[Departure, ...]
+    prepared: PreparedCertificate | None
 
     @property
     def height(self) -> int:
@@ -129,23 +132,6 @@ _ANY_MESSAGE: Final[Any] = Message
 S = TypeVar("S", bound=Statement)
 
 
-def pre_prepare_statement(chain: bytes, height: int, view: int, digest: bytes) -> bytes:
-    """What the proposer signs to propose."""
-    return hashing.MESSAGE(encode(("pre-prepare", chain, height, view, digest)))
-
-
-def prepare_statement(chain: bytes, height: int, view: int, digest: bytes) -> bytes:
-    """What a validator signs to prepare."""
-    return hashing.MESSAGE(encode(("prepare", chain, height, view, digest)))
-
-
-def view_change_statement(
-    chain: bytes, height: int, view: int, prepared: PreparedCertificate | None
-) -> bytes:
-    """What a validator signs to leave all views below ``view``."""
-    return hashing.MESSAGE(encode(("view-change", chain, height, view, prepared)))
-
-
 def statement(chain: bytes, message: Statement) -> bytes:
     """The 32 bytes that the sender of ``message`` signed."""
     match message:
@@ -154,9 +140,41 @@ def statement(chain: bytes, message: Statement) -> bytes:
         case Prepare(height=height, view=view, digest=digest):
             return prepare_statement(chain, height, view, digest)
         case Commit(height=height, view=view, digest=digest):
-            return commit_digest(chain, height, view, digest)
+            return commit_statement(chain, height, view, digest)
         case ViewChange(height=height, view=view, prepared=prepared):
-            return view_change_statement(chain, height, view, prepared)
+            return view_change_statement(chain, height, view, claim_of(prepared))
+
+
+def signed(message: Statement) -> Signed:
+    """The statement of a message, as evidence carries it."""
+    if isinstance(message, ViewChange):
+        return signed_departure(message.height, message.view, departure(message))
+    kind = {PrePrepare: PRE_PREPARE, Prepare: PREPARE, Commit: COMMIT}[type(message)]
+    height, view, digest = message.height, message.view, message.digest
+    return Signed(kind, height, view, digest, message.node, message.signature)
+
+
+def signed_departure(height: int, view: int, left: Departure) -> Signed:
+    """The statement of a VIEW-CHANGE that a NEW-VIEW for ``view`` repeats."""
+    return Signed(VIEW_CHANGE, height, view, left.claim, left.node, left.signature)
+
+
+def departure(change: ViewChange) -> Departure:
+    """A view change as a NEW-VIEW repeats it."""
+    return Departure(change.node, claim_of(change.prepared), change.signature)
+
+
+def new_view(pre_prepare: PrePrepare, changes: Iterable[ViewChange]) -> NewView:
+    """The NEW-VIEW that these view changes, sorted by node id, justify."""
+    justification = tuple(changes)
+    departures = tuple(departure(change) for change in justification)
+    return NewView(pre_prepare, departures, highest_prepared(justification))
+
+
+def highest_prepared(changes: Iterable[ViewChange]) -> PreparedCertificate | None:
+    """The prepared certificate of the highest view among the view changes, if there is any."""
+    certificates = [change.prepared for change in changes if change.prepared is not None]
+    return max(certificates, key=lambda certificate: certificate.view, default=None)
 
 
 def without_block(message: S) -> S:
@@ -215,27 +233,37 @@ def _check_view_change(message: ViewChange) -> None:
     _check_statement(message)
     if message.view == 0:
         raise Malformed("nobody changes to view 0")
-    prepared = message.prepared
-    if prepared is None:
-        if message.block is not None:
-            raise Malformed("a block without the certificate that it was prepared")
-        return
-    _check_digest(prepared.digest)
-    if not 0 <= prepared.view < message.view:
-        raise Malformed("a block prepared in no view before the new one")
+    if message.prepared is not None:
+        _check_certificate(message.prepared, message.view)
+    elif message.block is not None:
+        raise Malformed("a block without the certificate that it was prepared")
+
+
+def _check_certificate(prepared: PreparedCertificate, view: int) -> None:
+    """Check a prepared certificate that is shown on entering ``view``."""
+    _check_prepared(prepared.view, prepared.digest, view)
     for endorsement in prepared.endorsements:
         _check_signer(endorsement.node, endorsement.signature)
     _check_sorted([endorsement.node for endorsement in prepared.endorsements])
 
 
+def _check_prepared(prepared: int, digest: bytes, view: int) -> None:
+    _check_digest(digest)
+    if not 0 <= prepared < view:
+        raise Malformed("a block prepared in no view before the new one")
+
+
 def _check_new_view(message: NewView) -> None:
-    for view_change in message.view_changes:
-        _check_view_change(view_change)
-        if view_change.block is not None:
-            raise Malformed("a view change inside a new view carries no block")
-        if view_change.height != message.height or view_change.view != message.view:
-            raise Malformed("a view change for another view than the new one")
-    _check_sorted([view_change.node for view_change in message.view_changes])
+    if message.view == 0:
+        raise Malformed("nobody changes to view 0")
+    for left in message.departures:
+        _check_signer(left.node, left.signature)
+        if left.claim is not None:
+            _check_prepared(left.claim.view, left.claim.digest, message.view)
+            _check_digest(left.claim.certificate)
+    _check_sorted([left.node for left in message.departures])
+    if message.prepared is not None:
+        _check_certificate(message.prepared, message.view)
 
 
 def _check_sorted(nodes: list[str]) -> None:
@@ -254,7 +282,7 @@ def _check_signer(node: str, signature: bytes) -> None:
 
 def _check_digest(digest: bytes) -> None:
     if len(digest) != hashing.HASH_SIZE:
-        raise Malformed("a header hash is not 32 bytes")
+        raise Malformed("a hash is not 32 bytes")
 
 
 def _required_block(message: PrePrepare) -> Block:

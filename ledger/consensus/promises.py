@@ -13,28 +13,27 @@ from typing import Final, TypeVar
 import msgspec
 
 from ledger.chain import limits
-from ledger.chain.block import Block, commit_digest
+from ledger.chain.block import Block
 from ledger.chain.codec import Malformed, Record, decode, encode
 from ledger.chain.vote import Vote
 from ledger.consensus.errors import ProtocolBug
-from ledger.consensus.messages import (
-    Commit,
-    Prepare,
+from ledger.consensus.messages import Commit, Prepare, PrePrepare, Statement, ViewChange
+from ledger.consensus.statements import (
+    COMMIT,
+    PRE_PREPARE,
+    PREPARE,
+    VIEW_CHANGE,
     PreparedCertificate,
-    PrePrepare,
-    Statement,
-    ViewChange,
+    claim_of,
+    commit_statement,
     pre_prepare_statement,
     prepare_statement,
     view_change_statement,
 )
 from ledger.crypto.keys import SigningKey
 
-PRE_PREPARE: Final = "pre-prepare"
-PREPARE: Final = "prepare"
+#: Beside the kinds of statements: the lock, which is stored with a COMMIT and never sent.
 PREPARED: Final = "prepared"
-COMMIT: Final = "commit"
-VIEW_CHANGE: Final = "view-change"
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -151,7 +150,7 @@ class Promises:
         view, digest = certificate.view, certificate.digest
 
         def sign() -> Commit:
-            signed = commit_digest(self._chain, self._height, view, digest)
+            signed = commit_statement(self._chain, self._height, view, digest)
             return Commit(self._height, view, digest, self._node, self._key.sign(signed))
 
         if not self.made(COMMIT, view):
@@ -162,7 +161,7 @@ class Promises:
     def view_change(self, view: int) -> ViewChange:
         """Leave every view below ``view``, showing the lock."""
         certificate = self.lock.certificate if self.lock is not None else None
-        signed = view_change_statement(self._chain, self._height, view, certificate)
+        signed = view_change_statement(self._chain, self._height, view, claim_of(certificate))
 
         def sign() -> ViewChange:
             signature = self._key.sign(signed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 from ledger.chain import exchange, limits
 from ledger.chain.block import (
@@ -338,13 +338,16 @@ def _resigned(message: Message) -> Message:
             return voices.view_change(
                 message.node, message.height, message.view, message.prepared, message.block
             )
-        case NewView(pre_prepare, changes) if pre_prepare.node in ("n1", "n2", "n3"):
+        case NewView(pre_prepare, departures, prepared) if pre_prepare.node in ("n1", "n2", "n3"):
             proposal = _resigned(pre_prepare)
             assert isinstance(proposal, PrePrepare)
-            own = [change for change in changes if change.node in ("n1", "n2", "n3")]
-            rest = [change for change in changes if change not in own]
-            spoken: list[Any] = [_resigned(change) for change in own]
-            return NewView(proposal, tuple(sorted([*spoken, *rest], key=lambda one: one.node)))
+            spoken = tuple(
+                voices.departure(left.node, message.height, message.view, left.claim)
+                if left.node in ("n1", "n2", "n3")
+                else left
+                for left in departures
+            )
+            return NewView(proposal, spoken, prepared)
     return message
 
 

@@ -20,15 +20,14 @@ from ledger.consensus.inputs import (
 )
 from ledger.consensus.messages import (
     Commit,
-    Endorsement,
     Message,
     NewView,
     Prepare,
-    PreparedCertificate,
     PrePrepare,
     ViewChange,
-    without_block,
+    new_view,
 )
+from ledger.consensus.statements import Endorsement, PreparedCertificate
 from ledger.consensus.status import Status
 from tests.support import voices
 from tests.support.consensus import (
@@ -124,9 +123,9 @@ class Puppets:
         return voices.view_change(node, 1, view, prepared, block)
 
     def new_view(self, block: Block, node: str, changes: Iterable[ViewChange]) -> NewView:
-        justification = tuple(without_block(change) for change in changes)
+        justification = tuple(changes)
         view = justification[0].view if justification else 1
-        return NewView(self.propose(block, view, node), justification)
+        return new_view(self.propose(block, view, node), justification)
 
 
 def only(effects: Iterable[Effect], kind: type[E]) -> list[E]:

@@ -10,14 +10,12 @@ from ledger.chain.rules import proposer_of
 from ledger.consensus.messages import (
     MAX_VIEW,
     Commit,
-    Endorsement,
     Message,
-    NewView,
     Prepare,
-    PreparedCertificate,
     ViewChange,
-    without_block,
+    new_view,
 )
+from ledger.consensus.statements import Endorsement, PreparedCertificate
 from tests.support import voices
 from tests.support.consensus import PARAMETERS, World, make_block
 
@@ -94,12 +92,12 @@ class Liar:
         if view == 0 or random.random() < 0.2:
             return proposal
         changes = {
-            message.node: without_block(message)
+            message.node: message
             for _, _, message in world.sent
             if isinstance(message, ViewChange) and (message.height, message.view) == (height, view)
         }
         changes[self.name] = self.view_change(height, view, digest)
-        return NewView(proposal, tuple(changes[name] for name in sorted(changes)))
+        return new_view(proposal, (changes[name] for name in sorted(changes)))
 
 
 def run(seed: int, size: int, *, lies: bool = True, trouble_ms: int = 6_000) -> Outcome:

@@ -24,8 +24,8 @@ from tests.support.tiles import Tiles, grow
 
 _DOMAINS = (
     hashing.GENESIS, hashing.TRANSACTION, hashing.HEADER, hashing.IDENTITIES, hashing.VALIDATORS,
-    hashing.STATE_KEY, hashing.STATE_VALUE, hashing.MESSAGE, hashing.SOURCE, hashing.RECORD,
-    hashing.COMMITMENT,
+    hashing.STATE_KEY, hashing.STATE_VALUE, hashing.MESSAGE, hashing.PREPARED, hashing.SOURCE,
+    hashing.RECORD, hashing.COMMITMENT,
 )  # fmt: skip
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from ledger.chain.block import Block, commit_digest
 from ledger.consensus.messages import (
     Commit,
+    Departure,
     Prepare,
-    PreparedCertificate,
     PrePrepare,
     ViewChange,
+)
+from ledger.consensus.statements import (
+    Claim,
+    PreparedCertificate,
+    claim_of,
     pre_prepare_statement,
     prepare_statement,
     view_change_statement,
@@ -39,5 +44,12 @@ def view_change(
     prepared: PreparedCertificate | None = None,
     block: Block | None = None,
 ) -> ViewChange:
-    signature = signing_key(node).sign(view_change_statement(CHAIN, height, view, prepared))
+    signature = signing_key(node).sign(
+        view_change_statement(CHAIN, height, view, claim_of(prepared))
+    )
     return ViewChange(height, view, prepared, node, signature, block)
+
+
+def departure(node: str, height: int, view: int, claim: Claim | None) -> Departure:
+    signature = signing_key(node).sign(view_change_statement(CHAIN, height, view, claim))
+    return Departure(node, claim, signature)

@@ -9,8 +9,8 @@ from ledger.consensus.messages import (
     NewView,
     PrePrepare,
     ViewChange,
-    view_change_statement,
 )
+from ledger.consensus.statements import view_change_statement
 from tests.support.consensus import CHAIN, Node, World, signing_key
 
 

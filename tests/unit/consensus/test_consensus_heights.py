@@ -4,7 +4,8 @@ from ledger.chain import limits
 from ledger.consensus.effects import Behind, CheckBlock, Lagging
 from ledger.consensus.horizon import Horizon
 from ledger.consensus.inputs import Timer
-from ledger.consensus.messages import Commit, Prepare, PrePrepare, pre_prepare_statement
+from ledger.consensus.messages import Commit, Prepare, PrePrepare
+from ledger.consensus.statements import pre_prepare_statement
 from tests.support.consensus import make_block, signing_key
 from tests.support.puppets import Puppets, only
 

@@ -8,16 +8,20 @@ from ledger.chain.codec import Malformed, encode
 from ledger.consensus.messages import (
     MAX_HEIGHT,
     MAX_VIEW,
-    Endorsement,
     Message,
-    PreparedCertificate,
     decode_message,
     encode_message,
+    statement,
+    without_block,
+)
+from ledger.consensus.statements import (
+    Claim,
+    Endorsement,
+    PreparedCertificate,
+    claim_of,
     pre_prepare_statement,
     prepare_statement,
-    statement,
     view_change_statement,
-    without_block,
 )
 from tests.support.puppets import Puppets
 
@@ -74,11 +78,23 @@ BAD: dict[str, Message] = {
             0, bytes(32), tuple(Endorsement(f"n{n:03}", b"") for n in range(101))
         ),
     ),
-    "block inside a new view": replace(
-        NEW_VIEW, view_changes=(replace(CHANGE, block=BLOCK), *NEW_VIEW.view_changes[1:])
+    "new view 0": replace(NEW_VIEW, pre_prepare=PUPPETS.propose(BLOCK)),
+    "claim of the new view": replace(
+        NEW_VIEW,
+        departures=(
+            replace(NEW_VIEW.departures[0], claim=Claim(1, bytes(32), bytes(32))),
+            *NEW_VIEW.departures[1:],
+        ),
     ),
-    "change to another view": replace(NEW_VIEW, view_changes=(PUPPETS.change("n1", view=2),)),
-    "unsorted changes": replace(NEW_VIEW, view_changes=NEW_VIEW.view_changes[::-1]),
+    "claim without a hash": replace(
+        NEW_VIEW,
+        departures=(
+            replace(NEW_VIEW.departures[0], claim=Claim(0, bytes(32), b"")),
+            *NEW_VIEW.departures[1:],
+        ),
+    ),
+    "proof of the new view": replace(NEW_VIEW, prepared=replace(CERTIFICATE, view=1)),
+    "unsorted departures": replace(NEW_VIEW, departures=NEW_VIEW.departures[::-1]),
     "bad header": replace(
         PUPPETS.propose(BLOCK),
         block=replace(BLOCK, header=replace(BLOCK.header, state_root=b"")),
@@ -116,6 +132,6 @@ def test_statements_are_different_for_every_kind_chain_height_view_and_subject()
         prepare_statement(chain, 1, 0, other),
         statement(chain, PUPPETS.commit("n1", BLOCK)),
         view_change_statement(chain, 1, 1, None),
-        view_change_statement(chain, 1, 1, CERTIFICATE),
+        view_change_statement(chain, 1, 1, claim_of(CERTIFICATE)),
     ]
     assert len(set(statements)) == len(statements)

@@ -115,7 +115,7 @@ def test_the_elected_proposer_builds_a_block_when_none_was_prepared() -> None:
     effects = puppets.give(puppets.change("n0"), puppets.change("n3"))
     assert only(effects, BuildBlock) == [BuildBlock(1, 1)]
     (message,) = sent(puppets.built(puppets.block("n2", view=1), view=1), NewView)
-    assert [change.node for change in message.view_changes] == ["n0", "n2", "n3"]
+    assert [left.node for left in message.departures] == ["n0", "n2", "n3"]
 
 
 def test_the_elected_proposer_hands_on_the_prepared_block_that_it_did_not_know() -> None:
@@ -229,7 +229,7 @@ def test_a_claim_of_a_prepared_block_needs_a_quorum_of_signatures() -> None:
     short = puppets.certificate(puppets.block(), nodes=("n1", "n2"))
     effects = puppets.give(puppets.change("n1", prepared=short))
     (accusation,) = only(effects, Accuse)
-    assert (accusation.fault.rule, len(accusation.fault.evidence)) == ("unproven-prepared", 1)
+    assert (accusation.fault.rule, len(accusation.fault.evidence)) == ("unproven-prepared", 2)
     assert puppets.status.changing == ()
 
 
