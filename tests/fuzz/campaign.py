@@ -2,7 +2,7 @@
 
 The time is shared out among the targets. What was found interesting is kept in ``corpus/``, reduced
 to the inputs that add coverage; `tests.fuzz.test_corpus` runs all of them in every test run. A
-crash, a hang of more than five seconds, or more than a gigabyte of memory ends the campaign with
+crash, a hang of more than a minute, or more than a gigabyte of memory ends the campaign with
 exit code 1 and leaves the input in ``--findings``.
 """
 
@@ -66,7 +66,7 @@ def fuzz(target: Target, seconds: int, findings: Path) -> Outcome:
 
 def _libfuzzer(target: Target, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.fuzz.one", target.name, *arguments]
-    limits = ["-timeout=5", "-rss_limit_mb=1024"]
+    limits = ["-timeout=60", "-rss_limit_mb=1024"]
     return subprocess.run(
         [*command, *limits], capture_output=True, text=True, errors="replace", check=False
     )
