@@ -1,8 +1,24 @@
-"""What holds for all tests: a slow machine is no failure."""
+"""What holds for all tests: a slow machine is no failure, and one word on what was not tested."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.databases import NO_SERVER, address, postgres
+
+__all__ = ["address", "postgres"]
 
 settings.register_profile(
     "ledger", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("ledger")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once why there was no PostgreSQL."""
+    reasons = [
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple) and NO_SERVER in report.longrepr[2]
+    ]
+    for reason in sorted(set(reasons)):
+        terminalreporter.write_line(f"{reason} ({reasons.count(reason)} tests skipped)")

@@ -23,9 +23,17 @@ from sqlalchemy import (
     Table,
 )
 
-SCHEMA_VERSION: Final = 1
+#: The newest revision in `ledger.chain.migrations`: what the tables below are.
+REVISION: Final = "0003"
 
 metadata = MetaData()
+
+#: Alembic's own table: the revision of the store, in one row.
+revision = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), primary_key=True),
+)
 
 #: In SQLite only a key of the type INTEGER is the row's own number and needs no index.
 _ROW = BigInteger().with_variant(Integer, "sqlite")
@@ -36,8 +44,8 @@ def _word(length: int) -> String:
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
-#: ``schema``: the version above; ``genesis``: the genesis file; ``chain``: its hash. ``base``: the
-#: height of the oldest block whose body is here, as 8 bytes big-endian; absent for 0.
+#: ``genesis``: the genesis file; ``chain``: its hash. ``base``: the height of the oldest block whose
+#: body is here, as 8 bytes big-endian; absent for 0.
 meta = Table(
     "meta",
     metadata,

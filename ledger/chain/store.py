@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-from ledger.chain import schema
+from ledger.chain import migrations, schema
 from ledger.chain.block import Block, Certificate, Header
 from ledger.chain.codec import Malformed, encode
 from ledger.chain.database import (
@@ -81,6 +81,8 @@ class Store(StoreReader):
         self._chain = b""
         # The number of the newest row of ``state``: equal chains make equal rows in any database.
         self._state_rows = 0
+        # The writer's session in which the newest block is known to be the newest stored one.
+        self._session = database.sessions
         self.timing = CommitTiming()
 
     @classmethod
@@ -93,7 +95,8 @@ class Store(StoreReader):
             read_only: never write; no file is created or changed.
 
         Raises:
-            StoreUnusable: not there, not a store, damaged, or of another schema version.
+            StoreUnusable: not there, not a store, damaged, or of a newer version.
+            StoreAway: the database cannot be reached.
             StoreBusy: locked by another process.
             StoreFull: no room to create it.
         """
@@ -108,21 +111,14 @@ class Store(StoreReader):
         return store
 
     def _prepare(self, *, create: bool) -> None:
-        """Check that the tables are ours, or make them in an empty database."""
-        tables = self._database.tables()
-        if not tables and create:
+        """Make the tables in an empty database, or bring those that are there up to date."""
+        if create and migrations.revision_of(self._database) is None:
             with self._database.transaction() as writer:
-                self._database.create(schema.metadata, writer)
-                self._put_meta(writer, {"schema": str(schema.SCHEMA_VERSION).encode()})
-            return
-        if not tables >= set(schema.metadata.tables):
+                migrations.create(self._database, writer)
+        else:
+            migrations.migrate(self._database, automatically=True)
+        if not self._database.tables() >= set(schema.metadata.tables):
             raise StoreUnusable(f"{self._database.name} is not a store of this software")
-        found = self._meta("schema")
-        if found != str(schema.SCHEMA_VERSION).encode():
-            raise StoreUnusable(
-                f"the store has schema version {(found or b'?').decode(errors='replace')}, "
-                f"this software has {schema.SCHEMA_VERSION}"
-            )
 
     def _load(self) -> None:
         raw = self._meta("genesis")
@@ -156,6 +152,15 @@ class Store(StoreReader):
 
     def log(self) -> Log:
         return super().log() if self.read_only else self._log.copy()
+
+    def seen(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Which of these transactions are on the chain, as far as this store knows it: a block
+        whose commit got no answer is not there before `commit` has found out."""
+        if self.read_only or self._head is None:
+            return super().seen(ids)
+        last = self._head.height
+        rows = self._database.among(self._queries.located, ids)
+        return {tx_id for tx_id, height in rows if height <= last}
 
     # Writing.
 
@@ -212,6 +217,8 @@ class Store(StoreReader):
         Raises:
             NotNext: the block does not follow the newest one.
             StoreUnusable, StoreFull, StoreBusy: nothing was stored.
+            StoreAway: whether it was stored is not known. Calling again with the same block finds
+                it, or stores it; until then nothing of it is seen through this store.
         """
         started = perf_counter()
         header = block.header
@@ -229,21 +236,47 @@ class Store(StoreReader):
             log = self._log.copy()
             nodes = log.append(identity)
             with self._database.transaction() as writer:
-                tree, total = writer.one(self._queries.tree_and_total, (head.height,))
-                row = (
-                    header.height,
-                    header.height if tiles else tree,
-                    total + len(ids),
-                    encode(header),
-                    encode(certificate),
-                    encode(tuple(results)),
-                    encode(block.transactions),
-                )
-                self._insert(writer, row, ids, writes, tiles, nodes)
-                writer.run(self._queries.drop_votes, (header.height,))
+                if not self._stands(writer, header):
+                    tree, total = writer.one(self._queries.tree_and_total, (head.height,))
+                    row = (
+                        header.height,
+                        header.height if tiles else tree,
+                        total + len(ids),
+                        encode(header),
+                        encode(certificate),
+                        encode(tuple(results)),
+                        encode(block.transactions),
+                    )
+                    self._insert(writer, row, ids, writes, tiles, nodes)
+                    writer.run(self._queries.drop_votes, (header.height,))
             self._head, self._log = header, log
             self._state_rows += len(writes)
+            self._session = self._database.sessions
         self.timing.add(perf_counter() - started)
+
+    def _stands(self, writer: Writer, following: Header | None) -> bool:
+        """Whether a block is stored already, by a commit whose answer was lost with its session.
+
+        Raises:
+            StoreUnusable: the database does not end where this store left it: it was put back, or
+                somebody else has written to it.
+        """
+        head = self._head
+        if self._session == self._database.sessions or head is None:
+            return False
+        known = writer.one(self._queries.header, (head.height,))
+        stored = writer.one(self._queries.header, (head.height + 1,))
+        if known is None or known[0] != encode(head):
+            raise StoreUnusable(
+                f"the database came back without block {head.height}, which was stored in it"
+            )
+        if stored is None:
+            return False
+        if following is not None and stored[0] != encode(following):
+            raise StoreUnusable(
+                f"the database came back with a block {head.height + 1} that is not from this node"
+            )
+        return True
 
     def _insert(
         self,
@@ -282,9 +315,12 @@ class Store(StoreReader):
         Raises:
             ConflictingVote: another promise stands for the same height, view and phase.
             StoreUnusable, StoreFull, StoreBusy: nothing was stored.
+            StoreAway: whether they were stored is not known; nothing of them may be sent before a
+                call with the same records has returned.
         """
         queries = self._queries
         with self._writing, self._database.transaction() as writer:
+            self._stands(writer, None)
             for record in records:
                 promise = (record.height, record.view, record.phase)
                 found = writer.one(queries.promised, promise)

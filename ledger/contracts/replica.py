@@ -6,6 +6,7 @@ threads: whoever owns it calls it from one thread at a time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.chain.block import Block, Certificate, Header, ValidatorSet, verify_certificate
@@ -23,10 +24,15 @@ _CACHE_ENTRIES = 40_000
 
 class _ValueCache:
     """State values in memory, in two generations: the older one is dropped whole when the younger
-    is full, which costs nothing per read and keeps what is read often."""
+    is full, which costs nothing per read and keeps what is read often.
 
-    def __init__(self, store: Store, entries: int = _CACHE_ENTRIES) -> None:
+    They are those after the block at ``height``, also while the store holds one more that the
+    replica does not know to be stored.
+    """
+
+    def __init__(self, store: Store, height: int, entries: int = _CACHE_ENTRIES) -> None:
         self._store = store
+        self._height = height
         self._entries = entries
         self._young: dict[bytes, bytes | None] = {}
         self._old: dict[bytes, bytes | None] = {}
@@ -34,11 +40,13 @@ class _ValueCache:
     def read(self, key: bytes) -> bytes | None:
         if key in self._young:
             return self._young[key]
-        value = self._old[key] if key in self._old else self._store.value(key)
+        value = self._old[key] if key in self._old else self._store.value(key, self._height)
         self._put(key, value)
         return value
 
-    def write(self, writes: dict[bytes, bytes | None]) -> None:
+    def write(self, writes: dict[bytes, bytes | None], height: int) -> None:
+        """A block was stored at this height."""
+        self._height = height
         for key, value in writes.items():
             self._put(key, value)
 
@@ -57,6 +65,11 @@ class Position:
     parameters: Parameters
 
 
+def _after(head: Header, read: Callable[[bytes], bytes | None]) -> Position:
+    height = head.height + 1
+    return Position(head, validators_at(read, height), parameters_at(read, height))
+
+
 class Replica:
     """The chain as one member holds it, always at a block boundary.
 
@@ -72,11 +85,11 @@ class Replica:
         self.store = store
         self.genesis = genesis
         self.machine = machine or Machine()
-        self._cache = _ValueCache(store)
+        self._cache = _ValueCache(store, head.height)
         self.read = self._cache.read
         self._tree = StateTree(store)
         self._log = store.log()
-        self.position = self._after(head)
+        self.position = _after(head, self.read)
 
     @classmethod
     def found(cls, store: Store, genesis: Genesis, machine: Machine | None = None) -> Replica:
@@ -90,10 +103,6 @@ class Replica:
         )
         store.initialise(genesis, header, execution.writes, update.tiles)
         return cls(store, machine)
-
-    def _after(self, head: Header) -> Position:
-        height = head.height + 1
-        return Position(head, validators_at(self.read, height), parameters_at(self.read, height))
 
     @property
     def head(self) -> Header:
@@ -126,21 +135,24 @@ class Replica:
         """Store a block that was executed on the present tip, in one database transaction.
 
         Raises:
-            StoreUnusable, StoreFull: nothing was stored; the replica is where it was.
+            StoreUnusable, StoreFull, StoreBusy: nothing was stored; the replica is where it was.
+            StoreAway: the same, but it may have been stored: to be called again with this block.
         """
+        header, writes = executed.block.header, executed.writes
+        # Everything that reads comes before the commit: what follows it cannot fail.
+        following = _after(header, lambda key: writes[key] if key in writes else self.read(key))
         self.store.commit(
             executed.block,
             certificate,
             executed.encoded_results,
-            executed.writes,
+            writes,
             executed.update.tiles,
             [transaction.id for transaction in executed.transactions],
         )
         self._tree.adopt(executed.update)
-        self._cache.write(executed.writes)
-        header = executed.block.header
+        self._cache.write(writes, header.height)
         self._log.append(header.hash())
-        self.position = self._after(header)
+        self.position = following
 
     def extend(self, block: Block, certificate: Certificate) -> Executed:
         """Check a certified block from somebody else, execute it and store it.

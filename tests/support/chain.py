@@ -70,7 +70,7 @@ def certify(header: Header, nodes: Sequence[str], view: int = 0) -> Certificate:
 class HandmadeChain:
     """A growing chain in a store; ``validators`` certify the next block."""
 
-    def __init__(self, path: Path, *nodes: str) -> None:
+    def __init__(self, path: Path | str, *nodes: str) -> None:
         self.validators = committee(*(nodes or ("n1", "n2", "n3", "n4")))
         self.founders = self.validators
         self.genesis = Genesis(1, "test", CREATED, (GenesisContract("governance", "", {}),))

@@ -58,4 +58,6 @@ def open_database(url: str, *, create: bool = False, read_only: bool = False) ->
         from ledger.chain.database.sqlite import SqliteDatabase
 
         return SqliteDatabase(Path(str(parsed.database)), create=create, read_only=read_only)
-    raise StoreUnusable("stores on postgresql are not supported by this version")
+    from ledger.chain.database.postgres import PostgresDatabase
+
+    return PostgresDatabase(parsed, read_only=read_only)
