@@ -44,8 +44,8 @@ def _word(length: int) -> String:
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
-#: ``genesis``: the genesis file; ``chain``: its hash. ``base``: the height of the oldest block whose
-#: body is here, as 8 bytes big-endian; absent for 0.
+#: ``genesis``: the genesis file; ``chain``: its hash. ``base``: the height of the oldest block
+#: whose body is here, as 8 bytes big-endian; absent for 0.
 meta = Table(
     "meta",
     metadata,
