@@ -23,6 +23,7 @@ from ledger.node.driver import Diverged
 from ledger.node.node import Node
 from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.setup.tomlfile import InvalidFile
+from ledger.node.signing.joining import IdentityInUse
 from ledger.node.vault.tables import VaultUnusable
 
 _log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
                 store.close()
     except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, Malformed) as error:
         raise CannotRun(str(error)) from error
-    except (Diverged, StoreError, VaultUnusable, ValueError, OSError) as error:
+    except (Diverged, IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error
 
 

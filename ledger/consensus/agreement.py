@@ -376,6 +376,10 @@ class Agreement:
         certificate = None if self.decided else self._ballots.committed()
         return tuple(entry.node for entry in certificate.signatures) if certificate else ()
 
+    def heard(self, node: str) -> tuple[Statement, ...]:
+        """The newest vote of each kind that a validator has sent."""
+        return self._ballots.of(node)
+
     def status(self, ahead: tuple[int, tuple[str, ...]] | None) -> Status:
         """A snapshot; ``ahead``: a height above this one that others have reached, and who."""
         digest = self._proposal.digest if self._proposal is not None else None

@@ -58,6 +58,16 @@ class Ballots:
             case ViewChange():
                 return self.view_changes.get(vote.node)
 
+    def of(self, node: str) -> tuple[Statement, ...]:
+        """The votes that are kept for a sender."""
+        kinds: tuple[Mapping[str, Statement], ...] = (
+            self.pre_prepares,
+            self.prepares,
+            self.commits,
+            self.view_changes,
+        )
+        return tuple(votes[node] for votes in kinds if node in votes)
+
     def has_news(self, vote: Statement) -> bool:
         """Whether the vote is neither older than, nor the same as, the one kept."""
         held = self.held(vote)

@@ -26,7 +26,7 @@ from ledger.consensus.inputs import (
     TimerFired,
     WorkPending,
 )
-from ledger.consensus.messages import Message
+from ledger.consensus.messages import Message, Statement
 from ledger.consensus.outbox import Outbox
 from ledger.consensus.promises import Promises
 from ledger.consensus.status import Status
@@ -68,6 +68,15 @@ class Core:
             return None
         committee = agreement.committee
         return agreement.status(self._horizon.ahead(committee.height, committee.faults + 1))
+
+    def heard(self, node: str) -> tuple[Statement, ...]:
+        """What ``node`` has signed of what is kept here: at this height, and early for the next.
+
+        What came early is not verified.
+        """
+        agreement = self._agreement
+        held = () if agreement is None else agreement.heard(node)
+        return (*held, *self._horizon.heard(node))
 
     def _begin(self, context: HeightContext) -> None:
         height = context.height

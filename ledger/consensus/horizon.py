@@ -7,7 +7,14 @@ from typing import Final
 
 from ledger.chain import limits
 from ledger.chain.block import Block
-from ledger.consensus.messages import Message, NewView, PrePrepare, ViewChange, without_block
+from ledger.consensus.messages import (
+    Message,
+    NewView,
+    PrePrepare,
+    Statement,
+    ViewChange,
+    without_block,
+)
 
 _Kind = type[Message]
 
@@ -58,6 +65,15 @@ class Horizon:
         taken = sum(size for at, (_, size) in self._early.items() if at != slot)
         if taken + weight <= _ROOM:
             self._early[slot] = message, weight
+
+    def heard(self, sender: str) -> tuple[Statement, ...]:
+        """What a validator has signed of what waits for the next height."""
+        found: list[Statement] = []
+        for (node, _), (message, _) in self._early.items():
+            if node == sender:
+                signed = message.pre_prepare if isinstance(message, NewView) else message
+                found.append(without_block(signed))
+        return tuple(found)
 
     def lags(self, sender: str, message: Message, height: int) -> bool:
         """Whether a message for a height below ``height`` shows that its sender is stuck there.

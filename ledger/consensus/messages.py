@@ -129,6 +129,7 @@ Statement = PrePrepare | Prepare | Commit | ViewChange
 Message = Statement | NewView
 
 _ANY_MESSAGE: Final[Any] = Message
+_ANY_STATEMENT: Final[Any] = Statement
 S = TypeVar("S", bound=Statement)
 
 
@@ -216,6 +217,22 @@ def decode_message(raw: bytes) -> Message:
             block = _required_block(message.pre_prepare)
             _check_new_view(message)
     _check_size(raw, block)
+    return message
+
+
+def decode_statement(raw: bytes) -> Statement:
+    """Read one signed statement without a block, as it is kept in votes and shown as evidence.
+
+    Raises:
+        Malformed: in any way not one, or with a block beside it.
+    """
+    message: Statement = decode(raw, _ANY_STATEMENT, limit=_STATEMENTS_BYTES)
+    if isinstance(message, PrePrepare | ViewChange) and message.block is not None:
+        raise Malformed("a statement with a block beside it")
+    if isinstance(message, ViewChange):
+        _check_view_change(message)
+    else:
+        _check_statement(message)
     return message
 
 

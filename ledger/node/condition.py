@@ -18,7 +18,8 @@ class Situation:
 
     ``sources``: the connected nodes that feed this one, if it is a follower.
     ``trouble``: what is wrong with this node itself, or empty. ``target``: the highest chain that
-    a peer claims. ``idle_interval``: the chain's empty-block interval.
+    a peer claims. ``idle_interval``: the chain's empty-block interval. ``withheld``: why this node
+    does not use its vote, or empty.
     """
 
     now: int
@@ -34,6 +35,7 @@ class Situation:
     sources: Sequence[str]
     node: str
     core: CoreStatus | None
+    withheld: str = ""
 
 
 def explain(situation: Situation) -> tuple[bool, str]:
@@ -54,6 +56,8 @@ def explain(situation: Situation) -> tuple[bool, str]:
     if not sources:
         return False, "Cut off: none of the nodes that feed this one can be reached."
     age = situation.now - situation.block_time
+    if situation.withheld:
+        return age <= STALE_INTERVALS * situation.idle_interval, situation.withheld
     if age <= STALE_INTERVALS * situation.idle_interval and not _stuck(situation.core):
         return True, _well(situation, missing)
     if situation.core is None:

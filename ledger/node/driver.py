@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -19,7 +19,7 @@ from ledger.chain.store import Store
 from ledger.chain.vote import Vote
 from ledger.consensus import effects, inputs
 from ledger.consensus.core import Core
-from ledger.consensus.messages import encode_message
+from ledger.consensus.messages import Statement, encode_message
 from ledger.consensus.status import Status
 from ledger.contracts.blocks import BlockFault, Executed
 from ledger.contracts.replica import Replica
@@ -58,6 +58,7 @@ class Driver:
         room: carries out the writes.
         clock: milliseconds since 1970-01-01 UTC.
         send: queues a frame for one node; broadcast: for several.
+        save: writes votes down; they are durable when it returns.
         final: called after a block was stored, before the next height begins.
         behind: told which nodes have a height that this node lacks.
         lagging: told which node lacks a height that this node has.
@@ -74,6 +75,7 @@ class Driver:
         room: Room,
         *,
         clock: Callable[[], int],
+        save: Callable[[Sequence[Vote]], None],
         send: Callable[[str, Frame], bool],
         broadcast: Callable[[Frame, list[str]], object],
         final: Callable[[Executed, Certificate], Awaitable[None]],
@@ -92,6 +94,9 @@ class Driver:
         self._mempool = mempool
         self._room = room
         self._clock = clock
+        self._save = save
+        # Until `run`, the core gets nothing: what it would answer could be for a height long past.
+        self._runs = False
         self._send = send
         self._broadcast = broadcast
         self._final = final
@@ -107,11 +112,17 @@ class Driver:
         self._votes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="votes")
 
     def feed(self, item: inputs.Input) -> None:
-        """Queue an input for the core."""
+        """Queue an input for the core; before `run` nothing is."""
+        if not self._runs:
+            return
         if isinstance(item, inputs.Received) and len(self._inputs) >= MAX_WAITING_INPUTS:
             return
         self._inputs.append(item)
         self._wake.set()
+
+    def heard(self, node: str) -> tuple[Statement, ...]:
+        """What a validator has signed that is kept here; see `Core.heard`."""
+        return self._core.heard(node)
 
     def snapshot(self) -> Status | None:
         """Where the core stands, or None before the first height began."""
@@ -121,7 +132,7 @@ class Driver:
         """Tell the core that the next height is open, if it has not heard and has a vote there."""
         position = self._replica.position
         height = position.head.height + 1
-        if height <= self._opened or position.validators.find(self.node) is None:
+        if not self._runs or height <= self._opened or position.validators.find(self.node) is None:
             return
         self._opened = height
         self.feed(
@@ -140,6 +151,7 @@ class Driver:
 
     async def run(self) -> None:
         """Feed the core until cancelled; raises `Diverged` when this node must not go on."""
+        self._runs = True
         self.begin()
         try:
             while True:
@@ -211,9 +223,7 @@ class Driver:
 
     async def _persist(self, votes: tuple[Vote, ...]) -> None:
         loop = asyncio.get_running_loop()
-        await self._room.write(
-            lambda: loop.run_in_executor(self._votes, self._store.save_votes, votes)
-        )
+        await self._room.write(lambda: loop.run_in_executor(self._votes, self._save, votes))
 
     async def _build(self, height: int, view: int) -> None:
         parameters = self._replica.parameters

@@ -40,6 +40,9 @@ from ledger.node.relay import Relay, placed
 from ledger.node.room import Room
 from ledger.node.seat import Seat
 from ledger.node.setup.home import NodeHome
+from ledger.node.signing.joining import Joining
+from ledger.node.signing.register import Register
+from ledger.node.signing.watermark import Watermark
 from ledger.node.statusboard import StatusBoard
 from ledger.node.surroundings import REAL, Surroundings
 from ledger.node.sync import Sync, answer
@@ -83,7 +86,13 @@ class Node(ChainReads):
         self._tasks: list[asyncio.Task[None]] = []
         self._ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         self._reminded: dict[str, float] = {}
+        was_empty = store.genesis() is None
         self.replica = _open_replica(home, store)
+        self._register = Register(
+            store,
+            Watermark(home.signer, self.chain, self.node, surroundings.file_times),
+            was_empty=was_empty,
+        )
         self.membership = Membership(store.value, tls, self._clock)
         self.mempool = Mempool(
             self._admissible,
@@ -109,8 +118,22 @@ class Node(ChainReads):
                 on_lost=self._lost,
             )
         )
+        self._joining = Joining(
+            self.node,
+            key,
+            store,
+            self._register,
+            lambda: self.replica.position,
+            self.links.send,
+        )
         self.seat = Seat(
-            self.node, self.replica, self.mempool, self.links, self._driver, self._spawn
+            self.node,
+            self.replica,
+            self.mempool,
+            self.links,
+            self._joining,
+            self._driver,
+            self._spawn,
         )
         self.sync = Sync(
             self._height,
@@ -177,6 +200,7 @@ class Node(ChainReads):
             self.mempool,
             self._room,
             clock=self._clock,
+            save=self._register.save,
             send=self.links.send,
             broadcast=self.links.broadcast,
             final=self._final,
@@ -263,6 +287,7 @@ class Node(ChainReads):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.links.close()
         await asyncio.to_thread(self._executor.close)
+        self._register.close()
         if self._desk is not None:
             self._desk.close()
 
@@ -282,6 +307,8 @@ class Node(ChainReads):
         on(frames.Hello, self._connected)
         on(frames.Ping, lambda peer, frame: self.sync.heard(peer, frame.height))
         on(frames.Pong, lambda peer, frame: self.sync.heard(peer, frame.height))
+        on(frames.GetHeard, self.seat.asked)
+        on(frames.Heard, self._joining.arrived)
         on(frames.NewHead, lambda peer, frame: self.sync.heard(peer, frame.height))
 
     def _gossiped(self, peer: str, frame: frames.Transactions) -> None:
@@ -301,6 +328,7 @@ class Node(ChainReads):
         self.relay.lost(peer)
         self.metrics_.peers.set(len(self.links.peers()))
         self.sync.lost(peer)
+        self._joining.lost(peer)
 
     def _serve_blocks(self, peer: str, request: frames.GetBlocks) -> None:
         self.links.send(peer, answer(self.store, self._height(), request))

@@ -11,12 +11,10 @@ from ledger.consensus.status import Status
 from ledger.contracts.replica import Replica
 from ledger.node.driver import Driver
 from ledger.node.mempool import Mempool
-from ledger.node.net.frames import Consensus
+from ledger.node.net.frames import Consensus, GetHeard
 from ledger.node.net.links import Links
-from ledger.node.sync import may_vote
-
-#: How often a starting validator looks whether it may vote yet, in seconds.
-JOIN_SECONDS = 0.05
+from ledger.node.signing.joining import Joining
+from ledger.node.signing.standing import behind
 
 
 class Seat:
@@ -24,6 +22,7 @@ class Seat:
 
     Args:
         make: a driver for this node.
+        joining: says when this node may vote.
         spawn: runs a job as a part of the node, which ends with it.
     """
 
@@ -33,6 +32,7 @@ class Seat:
         replica: Replica,
         mempool: Mempool,
         links: Links,
+        joining: Joining,
         make: Callable[[], Driver],
         spawn: Callable[[Coroutine[None, None, None]], None],
     ) -> None:
@@ -40,6 +40,7 @@ class Seat:
         self._replica = replica
         self._mempool = mempool
         self._links = links
+        self._joining = joining
         self._make = make
         self._spawn = spawn
         self._driver: Driver | None = None
@@ -60,28 +61,42 @@ class Seat:
         """Where the consensus stands; None without a seat or before the first height began."""
         return self._driver.snapshot() if self._driver is not None and self.taken else None
 
-    def start(self) -> None:
-        """Vote as soon as `may_vote` says so."""
-        if self.taken:
-            self._driver = self._make()
-            self._spawn(self._join(self._driver))
+    @property
+    def withheld(self) -> str:
+        """Why this node does not use its vote, in a sentence; empty if it does, or has none."""
+        return self._joining.reason if self.taken else ""
 
-    async def _join(self, driver: Driver) -> None:
-        while True:
-            others = set(self.others)
-            claims = [peer.height for peer in self._links.peers() if peer.node in others]
-            if may_vote(self._replica.head.height, claims, self._replica.validators):
-                break
-            await asyncio.sleep(JOIN_SECONDS)
+    def start(self) -> None:
+        """Vote as soon as that cannot contradict an earlier vote."""
+        if self.taken:
+            self._take()
+
+    def _take(self) -> None:
+        self._driver = self._make()
+        self._spawn(self._vote(self._driver))
+
+    async def _vote(self, driver: Driver) -> None:
+        await self._joining.admitted()
+        self._spawn(self._joining.watch())
         await driver.run()
+
+    def _look_on(self) -> None:
+        """Without a seat, and with every block that the validators have: see `followed`."""
+        if self._joining.vouched:
+            return
+        others = set(self.others)
+        claims = [peer.height for peer in self._links.peers() if peer.node in others]
+        height, validators = self._replica.head.height, self._replica.validators
+        if len(claims) >= validators.quorum and not behind(height, claims, validators):
+            self._spawn(self._joining.followed(height))
 
     def advance(self) -> None:
         """A block is final: vote on the next height if this node is a validator there."""
         if not self.taken:
+            self._look_on()
             return
         if self._driver is None:
-            self._driver = self._make()
-            self._spawn(self._driver.run())
+            self._take()
             return
         self._driver.begin()
         if self._neglected():
@@ -103,6 +118,11 @@ class Seat:
         """There is something to put into a block."""
         if self._driver is not None:
             self._driver.feed(inputs.WorkPending())
+
+    def asked(self, peer: str, _frame: GetHeard) -> None:
+        """A validator wants to know what this node has heard from it."""
+        held = () if self._driver is None else self._driver.heard(peer)
+        self._links.send(peer, self._joining.answer(held))
 
     def received(self, peer: str, frame: Consensus) -> None:
         """A message of the consensus came in; raises `Malformed`."""

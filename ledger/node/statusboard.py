@@ -89,6 +89,7 @@ class StatusBoard:
                 sources=self._relay.sources,
                 node=self._home.node,
                 core=core,
+                withheld=self._seat.withheld,
             )
         )
         return Status(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledger.node.clock import now_ms
 from ledger.node.net.links import Links, Station, tls_links
+from ledger.node.signing.watermark import FileTimes, KernelTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,15 @@ class Surroundings:
 
     ``clock``: milliseconds since 1970-01-01 UTC, as this node believes. ``entropy``: so many random
     bytes, for nonces and salts. ``links``: the connections to other nodes. ``keeps_records``: off
-    for a node that has no records to hand out; it then opens no vault.
+    for a node that has no records to hand out; it then opens no vault. ``file_times``: when files
+    were changed, by which a copied watermark is known.
     """
 
     clock: Callable[[], int] = now_ms
     entropy: Callable[[int], bytes] = secrets.token_bytes
     links: Callable[[Station], Links] = tls_links
     keeps_records: bool = True
+    file_times: FileTimes = field(default_factory=KernelTimes)
 
 
 REAL = Surroundings()

@@ -7,7 +7,7 @@ check out is named in the log and not asked again for a while; so is one that do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -16,7 +16,6 @@ from ledger.chain.block import (
     Block,
     Certificate,
     InvalidCertificate,
-    ValidatorSet,
     decode_block,
     encode_block,
 )
@@ -62,23 +61,6 @@ def read_certified(item: CertifiedBlock, height: int) -> tuple[Block, Certificat
     if merkle.root(block.transactions) != block.header.transactions_root:
         raise Malformed("the transactions are not those of the header")
     return block, decode(item.certificate, Certificate, limit=limits.MIB)
-
-
-def may_vote(height: int, claims: Collection[int], validators: ValidatorSet) -> bool:
-    """Whether a starting validator is in touch with a quorum and not behind it.
-
-    A node that comes back without its newest blocks would otherwise vote on a height for which it
-    may have voted before. Of the heights that others claim, the highest that f+1 of them reach
-    counts: one honest node is among those, and f liars cannot hold this node back.
-
-    Args:
-        height: of this node's newest block.
-        claims: heights of the newest blocks of the other validators that are connected.
-    """
-    if len(claims) + 1 < validators.quorum:
-        return False
-    highest = sorted(claims, reverse=True)
-    return all(height >= claim for claim in highest[validators.faults : validators.faults + 1])
 
 
 class Sync:

@@ -68,7 +68,10 @@ def certify(header: Header, nodes: Sequence[str], view: int = 0) -> Certificate:
 
 
 class HandmadeChain:
-    """A growing chain in a store; ``validators`` certify the next block."""
+    """A growing chain in a store; ``validators`` certify the next block.
+
+    One that is in the store already goes on, with the validators of the genesis.
+    """
 
     def __init__(self, path: Path | str, *nodes: str) -> None:
         self.validators = committee(*(nodes or ("n1", "n2", "n3", "n4")))
@@ -77,7 +80,15 @@ class HandmadeChain:
         self.chain = self.genesis.chain_id()
         self.store = Store.open(str(path), create=True)
         self.tree = StateTree(self.store)
-        self._count = 0
+        #: How many transactions were made: each has another nonce.
+        self.made = self.store.counts()[1]
+        head = self.store.head()
+        if head is None:
+            self._found()
+        else:
+            self.head = head
+
+    def _found(self) -> None:
         writes = {VALIDATORS_KEY: schedule((0, self.validators))}
         update = self.tree.update(writes, 0)
         self.head = Header(
@@ -90,10 +101,10 @@ class HandmadeChain:
 
     def transaction(self, *signers: str, calls: int = 1) -> Transaction:
         """A signed transaction that was not made before."""
-        self._count += 1
+        self.made += 1
         body = Body(
             chain=self.chain,
-            nonce=self._count.to_bytes(8, "big"),
+            nonce=self.made.to_bytes(8, "big"),
             valid_from=0,
             valid_until=1_000,
             atomic=False,

@@ -24,6 +24,10 @@ MAX_GOSSIP_BYTES: Final = 4 * limits.MIB
 #: More than well-formed transactions, with a key and a signature each, fit into that many bytes.
 MAX_GOSSIP_TRANSACTIONS: Final = 32_768
 MAX_BLOCKS: Final = 256
+#: The statements of one validator with the prepared certificates that they show.
+MAX_HEARD_BYTES: Final = 4 * limits.MIB
+#: Of each kind of signed statement one at the present height and one that came early.
+MAX_STATEMENTS: Final = 10
 
 _HEAD: Final = struct.Struct(">IB")
 _LENGTH: Final = struct.Struct(">I")
@@ -112,7 +116,28 @@ class Pong(Record, frozen=True, array_like=True):
     height: Height
 
 
-Frame = Hello | Consensus | Transactions | GetBlocks | Blocks | NewHead | Ping | Pong
+class GetHeard(Record, frozen=True, array_like=True):
+    """Asks for the newest consensus messages of the sender itself that the receiver holds.
+
+    ``height``: of the sender's newest final block.
+    """
+
+    height: Height
+
+
+class Heard(Record, frozen=True, array_like=True):
+    """The answer to `GetHeard`: encoded statements that the receiver has signed, without blocks.
+
+    ``height``: of the sender's newest final block.
+    """
+
+    height: Height
+    statements: Annotated[tuple[bytes, ...], Meta(max_length=MAX_STATEMENTS)]
+
+
+Frame = (
+    Hello | Consensus | Transactions | GetBlocks | Blocks | NewHead | Ping | Pong | GetHeard | Heard
+)
 
 #: Kind byte → record and the largest encoding of it, in bytes without the kind byte.
 KINDS: Final[dict[int, tuple[type[Frame], int]]] = {
@@ -124,6 +149,8 @@ KINDS: Final[dict[int, tuple[type[Frame], int]]] = {
     6: (NewHead, 64),
     7: (Ping, 64),
     8: (Pong, 64),
+    9: (GetHeard, 64),
+    10: (Heard, MAX_HEARD_BYTES),
 }
 _NUMBERS: Final[dict[type[Frame], tuple[int, int]]] = {
     record: (number, limit) for number, (record, limit) in KINDS.items()

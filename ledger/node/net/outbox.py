@@ -4,7 +4,7 @@ Consensus goes first, then answers to requests, then gossip. When the bound is r
 dropped first (the peer gets those transactions from others, or in a block), then the oldest
 consensus messages (their height or view is the likeliest to be over, and the core sends again).
 Answers are never pushed out: the peer asks for the next only when it has this one. Of frames that
-only tell the present state (heartbeats, heads) the newest replaces the one before.
+only tell the present state (heartbeats, heads, what was heard) the newest replaces the one before.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from ledger.node.net.frames import (
     Consensus,
     Frame,
     GetBlocks,
+    GetHeard,
+    Heard,
     NewHead,
     Ping,
     Pong,
     Transactions,
 )
 
-_STATE: Final = (Ping, Pong, NewHead)
+_STATE: Final = (Ping, Pong, NewHead, GetHeard, Heard)
 _ANSWERS: Final = (GetBlocks, Blocks)
 
 

@@ -116,6 +116,11 @@ class NodeHome:
         return self.path / self.settings.vault.records
 
     @property
+    def signer(self) -> Path:
+        """The directory of the watermark; it must not be restored together with the database."""
+        return self.path / "signer"
+
+    @property
     def api_url(self) -> str:
         host = self.settings.api.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api.port}"

@@ -72,6 +72,7 @@ class Rig:
             self.mempool,
             self.room,
             clock=now_ms,
+            save=lambda votes: self.store.save_votes(votes),
             send=self.send,
             broadcast=lambda frame, nodes: self.did.append(("broadcast", frame, tuple(nodes))),
             final=self.final,
@@ -291,17 +292,29 @@ async def test_what_the_core_notices_about_others_is_passed_on(rig: Rig) -> None
     ]
 
 
+async def test_nothing_reaches_the_core_before_the_driver_runs(chain: Chain) -> None:
+    rig = Rig(chain)
+    rig.driver.feed(inputs.Received("west-1", MESSAGE))
+    rig.driver.begin()
+    task = asyncio.create_task(rig.driver.run())
+    await until(lambda: rig.core.of(inputs.Begin))
+    assert len(rig.core.heard) == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    rig.executor.close()
+
+
 async def test_a_flood_of_messages_is_bounded(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver_module, "MAX_WAITING_INPUTS", 10)
     rig = Rig(chain)
+    task = asyncio.create_task(rig.driver.run())
+    await until(lambda: rig.core.of(inputs.Begin))
     for _ in range(50):
         rig.driver.feed(inputs.Received("west-1", MESSAGE))
     rig.driver.feed(inputs.Neglected())
-    task = asyncio.create_task(rig.driver.run())
     await until(lambda: rig.core.of(inputs.Neglected))
-    await until(lambda: rig.core.of(inputs.Begin))
     assert len(rig.core.of(inputs.Received)) == 10
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,33 @@
+"""What an operator does to the home of a node that does not run."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from ledger.chain.store import Store, StoreUnusable
+from ledger.node.setup.home import NodeHome, claim_home
+from ledger.node.signing.watermark import Watermark
+
+
+def vouch(home: NodeHome) -> tuple[int, int]:
+    """Note that the store of a home holds every vote that this node ever signed.
+
+    Only its operator can know that: the node was stopped before its files were copied, and has not
+    run since. A node that is told so wrongly may sign twice.
+
+    Returns:
+        The height up to which it may have signed, and how many votes it has there.
+
+    Raises:
+        HomeInUse, InvalidHome: the home cannot be claimed.
+        StoreError: the store or the watermark cannot be used.
+    """
+    with claim_home(home), closing(Store.open(home.store_url)) as store:
+        head = store.head()
+        if head is None:
+            raise StoreUnusable("the store holds no chain; there is nothing to vouch for")
+        height = head.height + 1
+        votes = len(store.votes(height))
+        with closing(Watermark(home.signer, head.chain, home.node)) as watermark:
+            watermark.replace(height, votes)
+    return height, votes

@@ -1,0 +1,199 @@
+"""Asking the others: what counts as an answer, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.chain.block import Header
+from ledger.chain.codec import Malformed
+from ledger.chain.constitution import Parameters
+from ledger.chain.store import StoreUnusable
+from ledger.chain.vote import Vote
+from ledger.consensus.messages import Prepare, encode_message, prepare_statement
+from ledger.contracts.replica import Position
+from ledger.crypto.keys import SigningKey
+from ledger.node.net.frames import Frame, GetHeard, Heard
+from ledger.node.signing import joining as module
+from ledger.node.signing.joining import IdentityInUse, Joining
+from ledger.node.signing.register import Register
+from ledger.node.signing.standing import Memory
+from ledger.node.signing.watermark import Watermark
+from tests.support.chain import HandmadeChain, key_of
+
+NODE = "n1"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ASK_SECONDS", "WATCH_SECONDS", "LOOK_SECONDS"):
+        monkeypatch.setattr(module, name, 0.001)
+
+
+class Rig:
+    """Node n1 of four, at height 2, and what it sends."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.chain = HandmadeChain(directory / "ledger.db")
+        self.chain.append()
+        self.chain.append()
+        self.sent: list[tuple[str, Frame]] = []
+        Register(self.chain.store, self.watermark(), was_empty=False).vouch(2)
+        self.start()
+
+    def watermark(self) -> Watermark:
+        return Watermark(self.directory / "signer", self.chain.chain, NODE)
+
+    def start(self) -> Joining:
+        self.register = Register(self.chain.store, self.watermark(), was_empty=False)
+        self.joining = Joining(
+            NODE, key_of(NODE), self.chain.store, self.register, self.position, self.send
+        )
+        return self.joining
+
+    def position(self) -> Position:
+        return Position(self.chain.head, self.chain.validators, Parameters())
+
+    def send(self, node: str, frame: Frame) -> bool:
+        self.sent.append((node, frame))
+        return True
+
+    @property
+    def head(self) -> Header:
+        return self.chain.head
+
+    def prepare(
+        self, height: int, digest: bytes = bytes(32), key: SigningKey | None = None
+    ) -> bytes:
+        return encode_message(self.signed(height, digest, key))
+
+    def signed(self, height: int, digest: bytes, key: SigningKey | None = None) -> Prepare:
+        statement = prepare_statement(self.chain.chain, height, 0, digest)
+        return Prepare(height, 0, digest, NODE, (key or key_of(NODE)).sign(statement))
+
+    def store(self, height: int, digest: bytes = bytes(32)) -> None:
+        message = self.prepare(height, digest)
+        self.register.save([Vote(height, 0, "prepare", digest, message)])
+
+    def answer(self, *statements: bytes, height: int = 2, nodes: str = "234") -> None:
+        for number in nodes:
+            self.joining.arrived(f"n{number}", Heard(height, statements))
+
+    async def admitted(self) -> bool:
+        try:
+            await asyncio.wait_for(self.joining.admitted(), 0.2)
+        except TimeoutError:
+            return False
+        return True
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(tmp_path)
+    yield rig
+    rig.chain.store.close()
+
+
+async def test_a_node_asks_all_others_until_it_may_vote(rig: Rig) -> None:
+    assert not await rig.admitted()
+    assert "0 of 2" in rig.joining.reason
+    assert {node for node, _ in rig.sent} == {"n2", "n3", "n4"}
+    assert all(frame == GetHeard(2) for _, frame in rig.sent)
+    rig.answer(nodes="23")
+    assert await rig.admitted()
+    assert rig.joining.reason == ""
+
+
+async def test_its_own_stored_votes_are_no_news(rig: Rig) -> None:
+    rig.store(3)
+    rig.start()
+    rig.answer(rig.prepare(3), nodes="23")
+    assert await rig.admitted()
+
+
+async def test_a_signature_that_the_store_does_not_have_closes_its_height(rig: Rig) -> None:
+    rig.answer(rig.prepare(3))
+    assert not await rig.admitted()
+    assert "up to height 3" in rig.joining.reason
+    rig.chain.append()
+    assert await rig.admitted()
+
+
+async def test_what_it_learned_survives_a_restart(rig: Rig) -> None:
+    rig.answer(rig.prepare(3))
+    assert not await rig.admitted()
+    rig.start()
+    assert rig.register.standing.memory is Memory.OLDER
+    rig.answer()
+    assert not await rig.admitted()
+
+
+async def test_another_vote_for_the_same_view_is_news(rig: Rig) -> None:
+    rig.store(3)
+    rig.start()
+    rig.answer(rig.prepare(3, b"\1" * 32))
+    assert not await rig.admitted()
+
+
+async def test_old_news_is_none(rig: Rig) -> None:
+    rig.answer(rig.prepare(2, b"\1" * 32))
+    assert await rig.admitted()
+
+
+@pytest.mark.parametrize("what", ["forged", "another's", "garbage"])
+async def test_what_this_node_has_not_signed_is_malformed(rig: Rig, what: str) -> None:
+    forged = rig.prepare(3, key=key_of("n2"))
+    other = encode_message(Prepare(3, 0, bytes(32), "n2", rig.signed(3, bytes(32)).signature))
+    raw = {"forged": forged, "another's": other, "garbage": b"\x00"}[what]
+    with pytest.raises(Malformed):
+        rig.answer(raw)
+    assert not await rig.admitted()
+
+
+async def test_a_process_with_the_same_key_is_noticed_by_one_that_votes(rig: Rig) -> None:
+    rig.answer()
+    assert await rig.admitted()
+    rig.answer(rig.prepare(3, b"\1" * 32))
+    with pytest.raises(IdentityInUse, match="another process uses the identity of n1"):
+        await asyncio.wait_for(rig.joining.watch(), 1)
+
+
+async def test_one_that_goes_on_voting_is_noticed_by_one_that_waits(rig: Rig) -> None:
+    rig.answer()
+    rig.joining.arrived("n2", Heard(2, (rig.prepare(3),)))
+    assert not await rig.admitted()
+    rig.answer(rig.prepare(9), height=8)
+    with pytest.raises(IdentityInUse):
+        await rig.joining.admitted()
+
+
+async def test_votes_of_its_own_do_not_alarm_a_node(rig: Rig) -> None:
+    rig.answer()
+    assert await rig.admitted()
+    rig.store(3)
+    rig.answer(rig.prepare(3))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(rig.joining.watch(), 0.05)
+
+
+async def test_stored_votes_that_are_damaged_are_not_gone_by(rig: Rig) -> None:
+    rig.register.save([Vote(3, 0, "prepare", bytes(32), b"\xff")])
+    with pytest.raises(StoreUnusable, match="votes are damaged"):
+        rig.answer(rig.prepare(3))
+
+
+async def test_a_node_without_a_vote_is_vouched_for_by_having_followed(rig: Rig) -> None:
+    (rig.directory / "signer" / "watermark").unlink()
+    assert not rig.start().vouched
+    await rig.joining.followed(2)
+    assert rig.joining.vouched
+    assert rig.start().vouched
+
+
+def test_others_are_told_what_was_heard_from_them(rig: Rig) -> None:
+    message = rig.signed(3, bytes(32))
+    assert rig.joining.answer([message]) == Heard(2, (encode_message(message),))
