@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 
 from ledger.chain import merkle
 from ledger.chain.block import (
@@ -55,6 +56,7 @@ from ledger.consensus.inputs import (
 from ledger.consensus.messages import (
     Message,
     NewView,
+    PrePrepare,
     Statement,
     ViewChange,
     decode_message,
@@ -145,6 +147,13 @@ def _noting_step(phase: Phase, event: Event) -> Phase:
 agreement.step = _noting_step
 
 
+class Decided(NamedTuple):
+    """A block that a validator added to its chain."""
+
+    block: Block
+    certificate: Certificate
+
+
 @dataclass
 class Disk:
     """What survives a crash."""
@@ -224,6 +233,8 @@ class Node:
         match effect:
             case Persist(votes):
                 self.disk.votes.extend(votes)
+                if self.honest:
+                    world.journal.extend((self.name, vote) for vote in votes)
             case Broadcast(message):
                 for name in world.names:
                     if name != self.name:
@@ -269,7 +280,9 @@ class Node:
         self.world.blocks_built += 1
         transactions = (f"{self.name}:{self.world.blocks_built}".encode(),)
         time = max(self.head.time + 1, START + self.world.now)
-        return make_block(self.head, self.world.validators, self.name, view, transactions, time)
+        block = make_block(self.head, self.world.validators, self.name, view, transactions, time)
+        self.world.headers[block.header.hash()] = block.header
+        return block
 
     def store(self, block: Block, certificate: Certificate) -> None:
         """Add a certified block; what is stored already is passed over."""
@@ -279,6 +292,7 @@ class Node:
         if self.honest:
             assert fault_of(block, self.head) is None, "a quorum certified an invalid block"
             self.world.finalised(self.name, block)
+            self.world.journal.append((self.name, Decided(block, certificate)))
         self.disk.chain.append((block, certificate))
         self.begin()
 
@@ -316,6 +330,10 @@ class World:
         self.drop: Callable[[str, str, Message], bool] = lambda _source, _target, _message: False
         self.sent: list[tuple[str, str, Message]] = []
         self.accusations: list[tuple[str, Exception]] = []
+        #: What honest validators made durable, in order: every vote and every final block.
+        self.journal: list[tuple[str, Vote | Decided]] = []
+        #: Every header that anybody made or put on the wire, by its hash.
+        self.headers: dict[bytes, Header] = {}
         self.blocks_built = 0
         self.timers_set = 0
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
@@ -385,6 +403,7 @@ class World:
             return
         if self.drop(source, target, message):
             return
+        self._note_header(message)
         raw = encode_message(message)
         for _ in range(2 if self.random.random() < self.doubling else 1):
             delay = self.random.randint(*self.delay)
@@ -394,6 +413,12 @@ class World:
         for node in self.nodes:
             if node.name == target and node.alive and (node.honest or self.random.random() < 0.7):
                 node.feed(Received(source, decode_message(raw)))
+
+    def _note_header(self, message: Message) -> None:
+        carrier = message.pre_prepare if isinstance(message, NewView) else message
+        block = carrier.block if isinstance(carrier, PrePrepare | ViewChange) else None
+        if block is not None:
+            self.headers[block.header.hash()] = block.header
 
     def _check_promise(self, source: Node, message: Message) -> None:
         statement: Statement = message.pre_prepare if isinstance(message, NewView) else message
