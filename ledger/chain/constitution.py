@@ -90,6 +90,25 @@ def parameters_at(read: Read, height: int) -> Parameters:
     return Parameters(**{name: values[name] for name in PARAMETER_BOUNDS if name in values})
 
 
+def oldest_repeatable(read: Read, height: int) -> int:
+    """The lowest height whose transactions might be admitted again above ``height``.
+
+    A transaction in the block of height h has a window that began at h or before and is at most
+    as wide as the parameters of h allowed, so nobody takes it in above h + `validity_window`. The
+    schedule still has every entry for which that is not over. Above ``height`` where there is none.
+    """
+    schedule = _schedule(read, PARAMETERS_KEY)
+    default = Parameters().validity_window
+    ends = [entry["from"] - 1 for entry in schedule[1:]] + [height]
+    oldest = height + 1
+    for entry, end in zip(schedule, ends, strict=True):
+        width = entry["values"].get("validity_window", default)
+        first = max(entry["from"], height - width + 1, 1)
+        if first <= min(end, height):
+            oldest = min(oldest, first)
+    return oldest
+
+
 def next_proposer(validators: ValidatorSet, parent_proposer: str, height: int, term: int) -> int:
     """The place of the proposer of view 0 at ``height``.
 

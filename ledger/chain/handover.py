@@ -22,8 +22,9 @@ from ledger.chain.block import (
 )
 from ledger.chain.codec import Malformed, Record, decode
 from ledger.chain.constitution import VALIDATORS_KEY, validator_changes, validators_at
+from ledger.chain.database import StoreUnusable
+from ledger.chain.reader import StoreReader
 from ledger.chain.statetree import StateProof, StateTree, verify_state_proof
-from ledger.chain.store import Store, StoreUnusable
 
 
 class Handover(Record, frozen=True, array_like=True):
@@ -132,7 +133,7 @@ def _scheduled(value: bytes, height: int) -> ValidatorSet:
         raise InvalidProof(f"no validators are scheduled for height {height}") from None
 
 
-def handovers(store: Store, height: int) -> tuple[Handover, ...]:
+def handovers(store: StoreReader, height: int) -> tuple[Handover, ...]:
     """Those that lead from the genesis to the validator set of ``height``.
 
     Those before the store's base are kept whole, the others are made from the blocks. A height
@@ -160,7 +161,7 @@ def _kept(raw: bytes) -> Handover:
         raise StoreUnusable(f"a kept handover is damaged: {error}") from None
 
 
-def _changes(store: Store, height: int) -> list[int]:
+def _changes(store: StoreReader, height: int) -> list[int]:
     """Every height up to the given one that any version of the schedule names, ascending."""
     changes: set[int] = set()
     for entry in store.history(VALIDATORS_KEY, height - 1):
@@ -168,14 +169,14 @@ def _changes(store: Store, height: int) -> list[int]:
     return sorted(change for change in changes if change <= height)
 
 
-def _validators_hash(store: Store, height: int) -> bytes:
+def _validators_hash(store: StoreReader, height: int) -> bytes:
     header = store.header(height)
     if header is None:
         raise StoreUnusable(f"there is no block {height}")
     return header.validators
 
 
-def _handover(store: Store, tree: StateTree, height: int) -> Handover:
+def _handover(store: StoreReader, tree: StateTree, height: int) -> Handover:
     header, certificate = store.header(height), store.certificate(height)
     value = store.value(VALIDATORS_KEY, height)
     if header is None or certificate is None or value is None:

@@ -255,6 +255,21 @@ class Log:
             ],
         )
 
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of the complete subtrees, largest first."""
+        return tuple(self._peaks)
+
+    def nodes(self) -> list[tuple[int, int, bytes]]:
+        """The complete subtrees as (level, place, hash): all that has to be kept to go on."""
+        levels = [
+            level for level in reversed(range(self.size.bit_length())) if self.size >> level & 1
+        ]
+        return [
+            (level, self.size >> (level + 1) << 1, peak)
+            for level, peak in zip(levels, self._peaks, strict=True)
+        ]
+
     def append(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """Add one leaf of *data*; returns the nodes now complete as (level, place, hash)."""
         result = leaf_hash(data)

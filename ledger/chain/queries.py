@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, func, insert, select
 
 from ledger.chain import schema
 from ledger.chain.database import Database
@@ -16,7 +16,8 @@ class Queries:
     def __init__(self, database: Database) -> None:
         blocks, state, tiles = schema.blocks.c, schema.state.c, schema.tiles.c
         transactions, log, votes = schema.transactions.c, schema.log.c, schema.votes.c
-        trail, handovers = schema.trail.c, schema.handovers.c
+        trail, handovers, incoming = schema.trail.c, schema.handovers.c, schema.incoming.c
+        piece = and_(incoming.kind == bindparam("kind"), incoming.name == bindparam("name"))
 
         query = database.query
         height: Any = bindparam("height")
@@ -101,5 +102,20 @@ class Queries:
         self.add_node = query(insert(schema.log))
         self.add_vote = query(insert(schema.votes))
         self.drop_votes = query(delete(schema.votes).where(votes.height < height))
+        self.incoming = query(select(incoming.content).where(piece))
+        self.count_incoming = query(select(func.count()).select_from(schema.incoming))
+        self.add_incoming = query(insert(schema.incoming))
+        self.drop_incoming = query(delete(schema.incoming).where(piece))
+        self.clear_incoming = query(delete(schema.incoming))
+        #: Everything that a store holds of its chain, except for what makes it that chain's store
+        #: and what this node has promised.
+        self.clear_chain = [
+            query(delete(table))
+            for table in (
+                schema.blocks, schema.transactions, schema.state, schema.tiles, schema.log,
+                schema.trail, schema.handovers,
+            )
+        ]  # fmt: skip
+        self.drop_meta = query(delete(schema.meta).where(schema.meta.c.name == bindparam("name")))
         self.add_trail = query(insert(schema.trail))
         self.add_handover = query(insert(schema.handovers))

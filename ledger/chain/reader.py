@@ -231,9 +231,10 @@ class StoreReader:
         node: bytes = row[0]
         return node
 
-    def log(self) -> Log:
-        """The log of all headers up to the newest, to compute the next log root with."""
-        return Log.load(self._node, self.height() + 1)
+    def log(self, size: int | None = None) -> Log:
+        """The log of the first ``size`` headers; without it of all, to compute the next log root
+        with. Raises `StoreUnusable` for one that ends before the first node that is kept."""
+        return Log.load(self._node, self.height() + 1 if size is None else size)
 
     def log_path(self, index: int, size: int) -> tuple[bytes, ...]:
         """The inclusion path of header ``index`` in the log of the first ``size`` headers."""

@@ -39,6 +39,18 @@ class TileMissing(Exception):
     """The store lacks a tile, or holds one that cannot be read, where the tree needs it."""
 
 
+def read_tile(source: TileSource, path: bytes, version: int) -> Tile:
+    """The tile at a path in one version; raises `TileMissing`."""
+    raw = source.tile(path, version)
+    name = path.hex()[1::2] or "root"
+    if raw is None:
+        raise TileMissing(f"no tile {name} of height {version}")
+    try:
+        return tiles.decode_tile(raw, version, lambda height: source.tile(path, height))
+    except Malformed as error:
+        raise TileMissing(f"tile {name} of height {version}: {error}") from None
+
+
 class StateProof(Record, frozen=True, array_like=True):
     """That a key has a value, or has none, under a state root.
 
@@ -187,15 +199,7 @@ class StateTree:
         tile = self._cache.get(path)
         if tile is not None and tile[0][0] == version:
             return tile
-        raw = self._store.tile(path, version)
-        if raw is None:
-            raise TileMissing(f"no tile {path.hex()[1::2] or 'root'} of height {version}")
-        try:
-            tile = tiles.decode_tile(raw, version, lambda height: self._store.tile(path, height))
-        except Malformed as error:
-            raise TileMissing(
-                f"tile {path.hex()[1::2] or 'root'} of height {version}: {error}"
-            ) from None
+        tile = read_tile(self._store, path, version)
         if keep:
             self._remember(path, tile)
         return tile

@@ -26,8 +26,11 @@ from ledger.chain.database import (
 )
 from ledger.chain.genesis import Genesis, decode_genesis, encode_genesis
 from ledger.chain.merkle import Log
+from ledger.chain.queries import Queries
 from ledger.chain.reader import StoreReader
 from ledger.chain.rows import StoredBlock, StoredEntry, key_number, map_number
+from ledger.chain.snapshot import Anchor, Trace
+from ledger.chain.staging import Staging
 from ledger.chain.vote import Vote
 
 __all__ = [
@@ -150,8 +153,8 @@ class Store(StoreReader):
     def head(self) -> Header | None:
         return super().head() if self.read_only else self._head
 
-    def log(self) -> Log:
-        return super().log() if self.read_only else self._log.copy()
+    def log(self, size: int | None = None) -> Log:
+        return super().log(size) if self.read_only or size is not None else self._log.copy()
 
     def seen(self, ids: Sequence[bytes]) -> set[bytes]:
         """Which of these transactions are on the chain, as far as this store knows it: a block
@@ -194,6 +197,48 @@ class Store(StoreReader):
             self._insert(writer, row, (), writes, tiles, nodes)
         self._state_rows += len(writes)
         self._genesis, self._chain, self._head, self._log = genesis, chain, header, log
+
+    def staging(self) -> Staging:
+        """What has arrived of a snapshot."""
+        return Staging(self._database, self._queries, self._writing)
+
+    def begin_at(self, anchor: Anchor) -> None:
+        """Go on from a snapshot whose pieces are all staged: it takes the place of whatever blocks
+        and state were here, in one transaction, and is on the disk on return. Promises stay.
+
+        Args:
+            anchor: the verified manifest.
+
+        Raises:
+            Incomplete: pieces are missing; nothing has changed.
+            StoreUnusable, StoreFull, StoreBusy: nothing has changed.
+        """
+        header, queries = anchor.header, self._queries
+        staging = self.staging()
+        log = anchor.log.copy()
+        nodes = log.nodes() + log.append(header.hash())
+        with self._writing:
+            if header.chain != self._chain:
+                raise StoreUnusable("the snapshot is of another chain than the store")
+            with self._database.transaction() as writer:
+                for statement in queries.clear_chain:
+                    writer.run(statement)
+                writer.run(queries.drop_meta, ("base",))
+                self._put_meta(writer, {"base": (header.height + 1).to_bytes(8, "big")})
+                certificate = encode(anchor.certificate)
+                block = (header.height, header.height, 0, encode(header), certificate, b"", b"")
+                writer.run(queries.add_block, block)
+                writer.many(queries.add_node, nodes)
+                writer.many(queries.add_handover, anchor.handovers)
+                for trace in staging.trail(anchor):
+                    _insert_trace(writer, queries, trace)
+                rows = 0
+                for batch in staging.state(header):
+                    writes = dict(batch.entries)
+                    _insert_state(writer, queries, header.height, rows + 1, writes, batch.tiles)
+                    rows += len(writes)
+                writer.run(queries.clear_incoming)
+            self._head, self._log, self._state_rows = header, log, rows
 
     def commit(
         self,
@@ -296,16 +341,7 @@ class Store(StoreReader):
         if ids:
             places = sorted((tx_id, height, place) for place, tx_id in enumerate(ids))
             writer.many(queries.add_transaction, places)
-        if writes:
-            entries = sorted(
-                (key_number(key), map_number(key), height, key, value)
-                for key, value in writes.items()
-            )
-            first = self._state_rows + 1
-            numbered = [(number, *entry) for number, entry in enumerate(entries, first)]
-            writer.many(queries.add_state, numbered)
-        if tiles:
-            writer.many(queries.add_tile, [(height, path, tiles[path]) for path in sorted(tiles)])
+        _insert_state(writer, queries, height, self._state_rows + 1, writes, tiles)
 
     # Votes.
 
@@ -331,3 +367,30 @@ class Store(StoreReader):
                         f"a different {record.phase} was promised at height {record.height}, "
                         f"view {record.view}"
                     )
+
+
+def _insert_state(
+    writer: Writer,
+    queries: Queries,
+    height: int,
+    first: int,
+    writes: Mapping[bytes, bytes | None],
+    tiles: Mapping[bytes, bytes],
+) -> None:
+    """Write rows of state, numbered from ``first`` on, and tiles."""
+    if writes:
+        entries = sorted(
+            (key_number(key), map_number(key), height, key, value) for key, value in writes.items()
+        )
+        numbered = [(number, *entry) for number, entry in enumerate(entries, first)]
+        writer.many(queries.add_state, numbered)
+    if tiles:
+        writer.many(queries.add_tile, [(height, path, tiles[path]) for path in sorted(tiles)])
+
+
+def _insert_trace(writer: Writer, queries: Queries, trace: Trace) -> None:
+    height = trace.header.height
+    writer.run(queries.add_trail, (height, encode(trace.header), trace.ids))
+    places = [(tx_id, height, place) for place, tx_id in enumerate(trace.identities())]
+    if places:
+        writer.many(queries.add_transaction, sorted(places))

@@ -20,7 +20,7 @@ from ledger.chain.block import (
     identities_hash,
 )
 from ledger.chain.codec import encode
-from ledger.chain.constitution import VALIDATORS_KEY
+from ledger.chain.constitution import PARAMETERS_KEY, VALIDATORS_KEY
 from ledger.chain.genesis import Genesis, GenesisContract
 from ledger.chain.result import CallResult, Event, Result
 from ledger.chain.statetree import StateTree
@@ -59,6 +59,11 @@ def schedule(*entries: tuple[int, ValidatorSet]) -> bytes:
     )
 
 
+def parameters(validity_window: int) -> bytes:
+    """The state value of ``governance/parameters``."""
+    return encode([{"from": 0, "values": {"validity_window": validity_window}}])
+
+
 def certify(header: Header, nodes: Sequence[str], view: int = 0) -> Certificate:
     """The commit signatures of these nodes over a header."""
     block = header.hash()
@@ -89,7 +94,7 @@ class HandmadeChain:
             self.head = head
 
     def _found(self) -> None:
-        writes = {VALIDATORS_KEY: schedule((0, self.validators))}
+        writes = {VALIDATORS_KEY: schedule((0, self.validators)), PARAMETERS_KEY: parameters(8)}
         update = self.tree.update(writes, 0)
         self.head = Header(
             1, self.chain, 0, 0, ZERO_HASH, "", CREATED, merkle.EMPTY_ROOT,

@@ -27,6 +27,9 @@ PARAMETER_BOUNDS = {
     "clock_ahead": [100, 600000],
 }
 
+# What holds where the founders said nothing; that of `ledger.chain.constitution`.
+DEFAULT_VALIDITY_WINDOW = 10000
+
 # With four validators one may fail; a consortium that has them never goes below.
 SAFE_VALIDATORS = 4
 MAX_VALIDATORS = 100
@@ -209,7 +212,7 @@ def apply_change(kind: str, payload: dict, activation: int) -> None:
     else:
         schedule = parameters.get()
         values = merged(schedule[-1]["values"], payload["values"])
-        parameters.set(continued(schedule, {"from": activation, "values": values}))
+        parameters.set(remembered(schedule, {"from": activation, "values": values}))
 
 
 # --- Members and nodes -------------------------------------------------------------------------
@@ -306,6 +309,19 @@ def continued(schedule: list, entry: dict) -> list:
     """The schedule with one more entry, without those that have ended."""
     begun = entry_in_force(schedule)["from"]
     return [other for other in schedule if other["from"] >= begun] + [entry]
+
+
+def remembered(schedule: list, entry: dict) -> list:
+    """The schedule of the parameters with one more entry, without those that have ended for so long
+    that no transaction from their time can be sent again: who joins by a snapshot has to know how
+    far back to look for repeated ones."""
+    kept = []
+    ends = [other["from"] for other in schedule[1:]] + [entry["from"]]
+    for place, other in enumerate(schedule):
+        width = other["values"].get("validity_window", DEFAULT_VALIDITY_WINDOW)
+        if ends[place] + width > height():
+            kept.append(other)
+    return kept + [entry]
 
 
 def member_of_node(id: str) -> dict:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from ledger.chain.constitution import PARAMETER_BOUNDS, parameters_at, validators_at
+from ledger.chain.constitution import (
+    PARAMETER_BOUNDS,
+    Parameters,
+    oldest_repeatable,
+    parameters_at,
+    validators_at,
+)
 from ledger.contracts.sources import library_sources
 from ledger.crypto import hashing
 from tests.support.contracts import NODES, World, key_of
@@ -231,3 +237,18 @@ def test_a_governor_of_two_institutions_says_for_which_she_votes(world: World) -
     assert world.refuses("chief", "governance", "vote", **vote) == "institution_unclear"
     assert world.does("chief", "governance", "vote", **vote, institution="county") == "open"
     assert world.asks("governance", "proposal", number=number)["approve"] == ["county"]
+
+
+def test_the_schedule_remembers_how_far_back_transactions_can_still_be_sent_again(
+    world: World,
+) -> None:
+    wide = Parameters().validity_window
+    assert constant("governance", "DEFAULT_VALIDITY_WINDOW") == wide
+    narrowed = decided(world, "set_parameters", {"values": {"validity_window": 16}})
+    world.height = narrowed + 100
+    decided(world, "set_parameters", {"values": {"clock_ahead": 5000}})
+    assert oldest_repeatable(world.state.get, world.height) == 1
+    world.height = narrowed + wide
+    decided(world, "set_parameters", {"values": {"clock_ahead": 6000}})
+    assert 0 not in [entry["from"] for entry in world.entry("governance/parameters")]
+    assert oldest_repeatable(world.state.get, world.height) == world.height - 15
