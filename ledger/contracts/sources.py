@@ -13,6 +13,7 @@ from typing import Final
 LIBRARY: Final = (
     "governance",
     "registry",
+    "authorities",
     "records",
     "consent",
     "referral",

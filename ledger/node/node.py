@@ -32,7 +32,7 @@ from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.net import frames
 from ledger.node.net.links import Station
-from ledger.node.net.membership import Membership, changes_membership
+from ledger.node.net.membership import Membership
 from ledger.node.net.pki import TlsKey
 from ledger.node.reads import ChainReads
 from ledger.node.reception import Reception
@@ -93,7 +93,7 @@ class Node(ChainReads):
             Watermark(home.signer, self.chain, self.node, surroundings.file_times),
             was_empty=was_empty,
         )
-        self.membership = Membership(store.value, tls, self._clock)
+        self.membership = Membership(store.value, self._height, tls, self._clock)
         self.mempool = Mempool(
             self._admissible,
             lambda identity: bool(store.seen([identity])),
@@ -374,9 +374,7 @@ class Node(ChainReads):
         self._board.left_views(certificate.view)
 
     def _follow_membership(self, executed: Executed, _certificate: Certificate) -> None:
-        changed = changes_membership(executed.writes)
-        if changed:
-            self.membership.refresh()
+        changed = self.membership.follow(executed.writes)
         if changed or self.relay.validators != self._validators():
             self._arrange_relay()
             dial = self.relay.dial(asyncio.get_running_loop().time())

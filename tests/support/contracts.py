@@ -215,7 +215,7 @@ def _contracts() -> list[GenesisContract]:
             "institutions": [
                 {
                     "id": name, "name": f"{name} hospital", "name_zh": "", "kind": kind,
-                    "county": "Yan'an", "ca": "certificate",
+                    "county": "Yan'an",
                 }
                 for name, kind in INSTITUTIONS.items()
             ],
@@ -229,6 +229,7 @@ def _contracts() -> list[GenesisContract]:
             "parameters": {"view_timeout": 2000},
         },
         "registry": {"people": people},
+        "authorities": {"certificates": {name: f"CA of {name}" for name in INSTITUTIONS}},
         "access": {
             "policies": ["consent", "referral", "recognition"], "permit_hours": 24,
             "review_hours": 72,

@@ -1,15 +1,17 @@
 """Governance: the members of the consortium, their nodes, the validators and the parameters.
 
-Nothing here changes without a vote. Each institution that runs a validator has one vote, cast by
-one of its governors; more than two thirds must approve. Validators and parameters change at a
-height that the proposal names, so that every node changes at the same block.
+Each institution that runs a validator has one vote, cast by one of its governors; more than two
+thirds must approve. Validators, their keys and parameters change at a height that is named
+beforehand, so that every node changes at the same block. Without a vote a governor can do one
+thing: give a node of her own institution another signing key, which binds nobody else.
 """
 
 from ledger.contracts.prelude import Map, Value, call, digest, emit, export, height, init, query, require, signers
 
 KINDS = ["city-hospital", "county-hospital", "township-centre", "commission", "insurer", "research"]
 PROPOSALS = [
-    "add_institution", "remove_institution", "add_node", "remove_node", "set_validators", "set_parameters",
+    "add_institution", "remove_institution", "add_node", "remove_node", "rotate_key",
+    "add_authority", "remove_authority", "set_validators", "set_parameters",
 ]
 NODE_ROLES = ["validator", "observer"]
 
@@ -38,6 +40,8 @@ MAX_OPEN_PROPOSALS = 32
 NOTICE = 2
 # A change decided for a distant height would stand in the way of every nearer one.
 LONGEST_NOTICE = 100000
+# Heights at which the validators or their keys will change, each with a copy of the whole set.
+MAX_COMING_CHANGES = 16
 MAX_ID = 64
 MAX_NAME = 200
 MAX_CERTIFICATE = 8192
@@ -51,6 +55,11 @@ institutions = Map("institutions")
 institution_index = Value("institution_index")
 nodes = Map("nodes")
 node_index = Value("node_index")
+# Every signing key that a node ever had → whose it was, and from and before which height; 0 stands
+# for no end. What somebody signed is brought home to an institution by it, also years later.
+node_keys = Map("node_keys")
+# Which nodes validate, as voted. `validators` follows from it and from the nodes' keys.
+seats = Value("seats")
 validators = Value("validators")
 parameters = Value("parameters")
 contract_entries = Map("contracts")
@@ -69,9 +78,10 @@ def found(institutions: list, nodes: list, parameters: dict, contracts: list) ->
         write_institution(details)
     for details in nodes:
         write_node(details)
-    members = [member_of_node(details["id"]) for details in nodes if details["role"] == "validator"]
-    require(0 < len(members) and len(members) <= MAX_VALIDATORS, "bad_validators", "1 to 100 validators")
-    validators.set([{"from": 0, "members": members}])
+    seated = [details["id"] for details in nodes if details["role"] == "validator"]
+    require(0 < len(seated) and len(seated) <= MAX_VALIDATORS, "bad_validators", "1 to 100 validators")
+    seats.set([{"from": 0, "nodes": seated}])
+    validators.set([{"from": 0, "members": [member_of_node(id, 0) for id in seated]}])
     begin_parameters(parameters)
     for contract in contracts:
         hash = digest(SOURCE_TAG + contract["source"].encode()).hex()
@@ -89,8 +99,7 @@ def propose(kind: str, payload: dict, activation: int) -> int:
     Who may vote, and how many must approve, is fixed now. Proposing is not voting.
     """
     require(kind in PROPOSALS, "unknown_proposal", "not a kind of proposal")
-    require(activation >= height() + NOTICE, "too_late", "a change needs two blocks of notice")
-    require(activation <= height() + LONGEST_NOTICE, "too_far", "at most 100,000 blocks ahead")
+    check_notice(activation)
     voters = voting_institutions()
     governor_of(voters, "")
     check_change(kind, payload, activation)
@@ -140,6 +149,27 @@ def vote(proposal: int, approve: bool, institution: str = "") -> str:
     return ballot["status"]
 
 
+@export
+def rotate_key(node: str, key: str, activation: int) -> None:
+    """A governor gives a node of her own institution another signing key, from a height on.
+
+    The old key signs votes before that height, the new one from it on; transactions may bear either
+    until then.
+    """
+    require(node in nodes, "unknown_node", "no node has that id")
+    institution = nodes[node]["institution"]
+    call("registry", "acting", key=signers()[0], institution=institution, roles=["governor"])
+    check_notice(activation)
+    payload = {"id": node, "key": key}
+    check_change("rotate_key", payload, activation)
+    apply_change("rotate_key", payload, activation)
+
+
+def check_notice(activation: int) -> None:
+    require(activation >= height() + NOTICE, "too_late", "a change needs two blocks of notice")
+    require(activation <= height() + LONGEST_NOTICE, "too_far", "at most 100,000 blocks ahead")
+
+
 def voting_institutions() -> list:
     """The institutions that run a validator at this height, each once."""
     voters = []
@@ -168,6 +198,8 @@ def check_change(kind: str, payload: dict, activation: int) -> None:
 def problem_with(kind: str, payload: dict, activation: int) -> str:
     """Why a change is impossible as things stand now, or nothing."""
     if kind == "add_institution":
+        if len(payload["institution"]["ca"]) > MAX_CERTIFICATE:
+            return "bad_certificate"
         return problem_with_institution(payload["institution"])
     if kind == "remove_institution":
         return problem_with_removal(payload["id"])
@@ -177,6 +209,18 @@ def problem_with(kind: str, payload: dict, activation: int) -> str:
         if payload["id"] not in nodes:
             return "unknown_node"
         return "node_validates" if payload["id"] in scheduled_nodes() else ""
+    if kind == "rotate_key":
+        return problem_with_rotation(payload)
+    if kind == "add_authority":
+        return call(
+            "authorities", "problem_with_adding",
+            institution=payload["institution"], certificate=payload["certificate"],
+        )
+    if kind == "remove_authority":
+        return call(
+            "authorities", "problem_with_removing",
+            institution=payload["institution"], authority=payload["authority"], at=activation,
+        )
     if kind == "set_validators":
         return problem_with_validators(payload["nodes"], activation)
     return problem_with_parameters(payload["values"], activation)
@@ -184,10 +228,12 @@ def problem_with(kind: str, payload: dict, activation: int) -> str:
 
 def apply_change(kind: str, payload: dict, activation: int) -> None:
     if kind == "add_institution":
-        write_institution(payload["institution"])
+        details = payload["institution"]
+        write_institution(details)
+        call("authorities", "add", institution=details["id"], certificate=details["ca"])
         people = payload.get("people", [])
         for person in people:
-            require(person["institution"] == payload["institution"]["id"], "not_affiliated")
+            require(person["institution"] == details["id"], "not_affiliated")
         call("registry", "admit", people=people)
     elif kind == "remove_institution":
         details = institutions[payload["id"]]
@@ -203,12 +249,23 @@ def apply_change(kind: str, payload: dict, activation: int) -> None:
         }
         call("registry", "admit", people=[officer])
     elif kind == "remove_node":
+        for entry in nodes[payload["id"]]["keys"]:
+            end_key(entry["key"], height())
         del nodes[payload["id"]]
         node_index.set([id for id in node_index.get() if id != payload["id"]])
         call("registry", "dismiss", id=payload["id"])
+    elif kind == "rotate_key":
+        change_key(payload["id"], payload["key"], activation)
+    elif kind == "add_authority":
+        call("authorities", "add", institution=payload["institution"], certificate=payload["certificate"])
+    elif kind == "remove_authority":
+        call(
+            "authorities", "remove",
+            institution=payload["institution"], authority=payload["authority"], at=activation,
+        )
     elif kind == "set_validators":
-        members = [member_of_node(id) for id in payload["nodes"]]
-        validators.set(continued(validators.get(), {"from": activation, "members": members}))
+        seats.set(continued(seats.get(), {"from": activation, "nodes": payload["nodes"]}))
+        reseat()
     else:
         schedule = parameters.get()
         values = merged(schedule[-1]["values"], payload["values"])
@@ -230,8 +287,6 @@ def problem_with_institution(details: dict) -> str:
             return "bad_name"
     if len(details["name"]) == 0:
         return "bad_name"
-    if len(details["ca"]) > MAX_CERTIFICATE:
-        return "bad_certificate"
     return "too_many_members" if len(institution_index.get()) >= MAX_MEMBERS else ""
 
 
@@ -255,15 +310,28 @@ def problem_with_node(details: dict) -> str:
         return "not_a_member"
     if len(node_index.get()) >= MAX_MEMBERS:
         return "too_many_members"
-    key = details["key"]
+    return problem_with_key(details["key"])
+
+
+def problem_with_key(key: str) -> str:
     if len(key) != KEY_LENGTH or not key.startswith(KEY_PREFIX):
         return "bad_key"
     if not all([digit in HEX_DIGITS for digit in key]):
         return "bad_key"
-    for node in node_index.get():
-        if nodes[node]["key"] == key:
-            return "key_exists"
-    return ""
+    return "key_exists" if key in node_keys else ""
+
+
+def problem_with_rotation(payload: dict) -> str:
+    if payload["id"] not in nodes:
+        return "unknown_node"
+    problem = problem_with_key(payload["key"])
+    if problem == "" and call("registry", "whois", key=payload["key"]) is not None:
+        problem = "key_exists"
+    if problem == "" and nodes[payload["id"]]["keys"][-1]["from"] > height():
+        problem = "rotation_pending"
+    if problem == "" and len(coming_changes()) >= MAX_COMING_CHANGES:
+        problem = "too_many_changes"
+    return problem
 
 
 def write_institution(details: dict) -> None:
@@ -271,7 +339,7 @@ def write_institution(details: dict) -> None:
     require(problem == "", problem, "the institution cannot be entered")
     institutions[details["id"]] = {
         "id": details["id"], "name": details["name"], "name_zh": details["name_zh"],
-        "kind": details["kind"], "county": details["county"], "ca": details["ca"],
+        "kind": details["kind"], "county": details["county"],
         "status": "member", "since": height(),
     }
     institution_index.set(institution_index.get() + [details["id"]])
@@ -281,10 +349,36 @@ def write_node(details: dict) -> None:
     problem = problem_with_node(details)
     require(problem == "", problem, "the node cannot be entered")
     nodes[details["id"]] = {
-        "id": details["id"], "institution": details["institution"], "key": details["key"],
+        "id": details["id"], "institution": details["institution"],
+        "keys": [{"from": height(), "key": details["key"]}],
         "role": details["role"], "since": height(),
     }
+    begin_key(details["key"], details["id"], height())
     node_index.set(node_index.get() + [details["id"]])
+
+
+def begin_key(key: str, node: str, at: int) -> None:
+    node_keys[key] = {"node": node, "institution": nodes[node]["institution"], "from": at, "until": 0}
+
+
+def end_key(key: str, at: int) -> None:
+    entry = node_keys[key]
+    entry["until"] = at
+    node_keys[key] = entry
+
+
+def change_key(id: str, key: str, activation: int) -> None:
+    """Let a key take over from the present one at a height."""
+    node = nodes[id]
+    present = entry_in_force(node["keys"])
+    node["keys"] = [present, {"from": activation, "key": key}]
+    nodes[id] = node
+    end_key(present["key"], activation)
+    begin_key(key, id, activation)
+    call("registry", "replace_node_key", id=id, old=present["key"], new=key, until=activation)
+    if id in scheduled_nodes():
+        reseat()
+    emit("key_rotates", node=id, institution=node["institution"], activation=activation)
 
 
 def is_id(text: str) -> bool:
@@ -298,9 +392,14 @@ def is_id(text: str) -> bool:
 
 def entry_in_force(schedule: list) -> dict:
     """The last entry of a schedule that has begun."""
+    return entry_at(schedule, height())
+
+
+def entry_at(schedule: list, at: int) -> dict:
+    """The entry of a schedule that holds at a height."""
     current = schedule[0]
     for entry in schedule:
-        if entry["from"] <= height():
+        if entry["from"] <= at:
             current = entry
     return current
 
@@ -324,26 +423,56 @@ def remembered(schedule: list, entry: dict) -> list:
     return kept + [entry]
 
 
-def member_of_node(id: str) -> dict:
+def member_of_node(id: str, at: int) -> dict:
+    """A node as a validator of a height."""
     node = nodes[id]
-    return {"node": id, "institution": node["institution"], "key": node["key"]}
+    return {"node": id, "institution": node["institution"], "key": entry_at(node["keys"], at)["key"]}
+
+
+def coming_changes() -> list:
+    """The heights to come at which who validates changes, or with which key, ascending."""
+    coming = []
+    for seated in seats.get():
+        if seated["from"] > height() and seated["from"] not in coming:
+            coming.append(seated["from"])
+    for id in scheduled_nodes():
+        begins = nodes[id]["keys"][-1]["from"]
+        if begins > height() and begins not in coming:
+            coming.append(begins)
+    return sorted(coming)
+
+
+def reseat() -> None:
+    """Work out the validator sets to come, from who has a seat when and with which key.
+
+    The set that is in force stays as it is, and so does the next height's: nothing is changed with
+    less than two blocks of notice.
+    """
+    schedule = [entry_in_force(validators.get())]
+    for at in coming_changes():
+        members = [member_of_node(id, at) for id in entry_at(seats.get(), at)["nodes"]]
+        if members != schedule[-1]["members"]:
+            schedule.append({"from": at, "members": members})
+    validators.set(schedule)
 
 
 def scheduled_nodes() -> list:
-    """Nodes that validate now or will by a change already decided."""
-    begun = entry_in_force(validators.get())["from"]
+    """Nodes that validate now or will by a change already decided, each once."""
+    begun = entry_in_force(seats.get())["from"]
     scheduled = []
-    for entry in validators.get():
+    for entry in seats.get():
         if entry["from"] >= begun:
-            scheduled.extend([member["node"] for member in entry["members"]])
+            scheduled.extend([id for id in entry["nodes"] if id not in scheduled])
     return scheduled
 
 
 def problem_with_validators(ids: list, activation: int) -> str:
-    schedule = validators.get()
+    schedule = seats.get()
     if activation <= schedule[-1]["from"]:
         return "out_of_order"
-    if len(ids) < min(SAFE_VALIDATORS, len(schedule[-1]["members"])):
+    if len(coming_changes()) >= MAX_COMING_CHANGES:
+        return "too_many_changes"
+    if len(ids) < min(SAFE_VALIDATORS, len(schedule[-1]["nodes"])):
         return "too_few_validators"
     if len(ids) > MAX_VALIDATORS:
         return "too_many_validators"
@@ -415,6 +544,18 @@ def is_known(id: str) -> bool:
 def node(id: str) -> dict | None:
     """The entry of a node, or nothing."""
     return nodes.get(id)
+
+
+@query
+def key_holder(key: str) -> dict | None:
+    """Whose signing key this is or was: node, institution, and the heights of it; or nothing."""
+    return node_keys.get(key)
+
+
+@query
+def validating() -> list:
+    """The validators of this height, with institution and key."""
+    return entry_in_force(validators.get())["members"]
 
 
 @query

@@ -39,7 +39,8 @@ def found(people: list) -> None:
         add_person(person["id"], person["institution"], person["roles"], person["keys"])
     for node in call("governance", "members")["nodes"]:
         if node["id"] not in persons:
-            add_person(node["id"], node["institution"], ["node", "records-officer"], [node["key"]])
+            keys = [entry["key"] for entry in node["keys"]]
+            add_person(node["id"], node["institution"], ["node", "records-officer"], keys)
 
 
 # --- Changing the register ---------------------------------------------------------------------
@@ -82,7 +83,7 @@ def rotate_key(old: str, new: str, form: bytes = b"") -> None:
     given_by(id, form)
     person = known_person(id)
     for affiliation in person["affiliations"]:
-        require("node" not in affiliation["roles"], "role_reserved", "a node gets a new key by a vote")
+        require("node" not in affiliation["roles"], "role_reserved", "governance gives a node a new key")
     claim_key(new, id)
     del owners[old]
     person["keys"] = [key for key in person["keys"] if key != old]
@@ -107,6 +108,23 @@ def admit(people: list) -> None:
     require(caller() == "governance", "governance_only", "this follows a vote of the members")
     for person in people:
         add_person(person["id"], person["institution"], person["roles"], person["keys"])
+
+
+@export
+def replace_node_key(id: str, old: str, new: str, until: int) -> None:
+    """Give a node another key; the old one signs before a height only. For governance alone."""
+    require(caller() == "governance", "governance_only", "the key of a node is in the validators' schedule")
+    person = known_person(id)
+    endings = person.get("endings", {})
+    for key in endings:
+        if endings[key] <= height():
+            del owners[key]
+    person["endings"] = {key: end for key, end in endings.items() if end > height()}
+    claim_key(new, id)
+    person["keys"] = [old, new]
+    person["endings"][old] = until
+    persons[id] = person
+    emit("key_rotated", person=id)
 
 
 @export
@@ -219,6 +237,10 @@ def in_good_standing(key: str) -> dict:
     require(id != "", "unknown_key", "the signer is not in the registry")
     person = persons[id]
     require(person["status"] == "active", "revoked", "the signer's registration has ended")
+    # Only nodes have keys that end at a height; others end when they are replaced.
+    endings = person.get("endings")
+    if endings is not None and endings.get(key, height() + 1) <= height():
+        fail("key_ended", "another key has taken over")
     return person
 
 

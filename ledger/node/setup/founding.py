@@ -253,7 +253,6 @@ class _Foundry:
                     "name_zh": member.name_zh,
                     "kind": member.kind,
                     "county": member.county,
-                    "ca": authorities[member.id].pem,
                 }
                 for member in self._config.institutions
             ],
@@ -285,6 +284,10 @@ class _Foundry:
         arguments: list[tuple[str, dict[str, Any]]] = [
             ("governance", governance),
             ("registry", registry),
+            (
+                "authorities",
+                {"certificates": {name: key.pem for name, key in authorities.items()}},
+            ),
             *((section.name, section.arguments) for section in self._config.contracts),
         ]
         return check_genesis(

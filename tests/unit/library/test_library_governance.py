@@ -16,7 +16,7 @@ from tests.support.sources import constant
 
 CHIEFS = ["chief", "county-chief", "township-chief", "board-chief"]
 NEW = {"id": "clinic", "name": "Clinic", "name_zh": "诊所", "kind": "township-centre",
-       "county": "Yan'an", "ca": ""}  # fmt: skip
+       "county": "Yan'an", "ca": "CA of clinic"}  # fmt: skip
 NEW_NODE = {"id": "clinic-1", "institution": "clinic", "role": "observer",
             "key": key_of("clinic-1").public.hex()}  # fmt: skip
 
@@ -160,6 +160,7 @@ def test_the_people_of_a_member_that_left_cannot_act(world: World) -> None:
         ("add_institution", {"institution": {**NEW, "kind": "bank"}}, "unknown_kind"),
         ("add_institution", {"institution": {**NEW, "id": "a b"}}, "bad_id"),
         ("add_institution", {"institution": {**NEW, "name": ""}}, "bad_name"),
+        ("add_institution", {"institution": {**NEW, "ca": "x" * 8193}}, "bad_certificate"),
         ("add_institution", {}, "missing_key"),
         ("add_node", NEW_NODE, "not_a_member"),
         ("add_node", {**NEW_NODE, "institution": "city", "id": "city-1"}, "node_exists"),
@@ -174,6 +175,18 @@ def test_the_people_of_a_member_that_left_cannot_act(world: World) -> None:
         ("set_validators", {"nodes": ["city-1", "county-1", "township-1"]}, "too_few_validators"),
         ("set_validators", {"nodes": [*NODES, "nowhere"]}, "unknown_node"),
         ("set_validators", {"nodes": [*NODES, "city-1"]}, "node_twice"),
+        ("rotate_key", {"id": "nowhere", "key": key_of("new").public.hex()}, "unknown_node"),
+        ("rotate_key", {"id": "city-1", "key": "01" * 32}, "bad_key"),
+        ("rotate_key", {"id": "city-1", "key": key_of("county-1").public.hex()}, "key_exists"),
+        ("rotate_key", {"id": "city-1", "key": key_of("he").public.hex()}, "key_exists"),
+        ("add_authority", {"institution": "nowhere", "certificate": "CA"}, "not_a_member"),
+        ("add_authority", {"institution": "city", "certificate": "x" * 8193}, "bad_certificate"),
+        (
+            "add_authority",
+            {"institution": "city", "certificate": "CA of city"},
+            "authority_exists",
+        ),
+        ("remove_authority", {"institution": "city", "authority": "00"}, "unknown_authority"),
         ("set_parameters", {"values": {"colour": 1}}, "unknown_parameter"),
         ("set_parameters", {"values": {"view_timeout": 99}}, "out_of_bounds"),
         ("set_parameters", {"values": {"block_bytes": 1 << 40}}, "out_of_bounds"),

@@ -62,12 +62,14 @@ def test_the_genesis_holds_members_nodes_and_every_parameter(network: Founding) 
     genesis = read_genesis(network.home / "genesis.json")
     assert genesis.created == NOW
     assert [contract.name for contract in genesis.contracts] == list(network.contracts)
-    assert network.contracts[:2] == ("governance", "registry")
+    assert network.contracts[:3] == ("governance", "registry", "authorities")
     arguments = genesis.contracts[0].arguments
     assert set(arguments["parameters"]) == set(PARAMETER_BOUNDS)
     assert {member["id"] for member in arguments["institutions"]} == set(network.institutions)
-    for member in arguments["institutions"]:
-        read_authority(member["id"], member["ca"])
+    certificates = genesis.contracts[2].arguments["certificates"]
+    assert set(certificates) == set(network.institutions)
+    for institution, pem in certificates.items():
+        read_authority(institution, pem)
     for node in arguments["nodes"]:
         home = load_home(node_home(network.home, node["id"]))
         assert home.signing_key(insecure).public.hex() == node["key"]

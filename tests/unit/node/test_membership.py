@@ -8,7 +8,7 @@ import pytest
 from peers import NOW
 
 from ledger.chain.codec import decode_value, encode
-from ledger.node.net import pki
+from ledger.node.net import admission, pki
 from ledger.node.net.admission import PeerIdentity
 from ledger.node.net.membership import Membership, changes_membership
 from ledger.node.net.pki import TlsKey
@@ -31,6 +31,10 @@ class ChangedState:
     def __init__(self, chain: Chain) -> None:
         self.read_chain = chain.replica.read
         self.changes: dict[bytes, bytes | None] = {}
+        self.newest = 0
+
+    def height(self) -> int:
+        return self.newest
 
     def read(self, key: bytes) -> bytes | None:
         return self.changes[key] if key in self.changes else self.read_chain(key)
@@ -44,6 +48,11 @@ class ChangedState:
         self.changes[key] = encode(value)
 
 
+def entry(authority: TlsKey, since: int = 1, until: int = 0) -> dict[str, object]:
+    """A CA as it stands on the chain."""
+    return {"certificate": authority.pem, "from": since, "until": until}
+
+
 @pytest.fixture
 def state(chain: Chain) -> ChangedState:
     return ChangedState(chain)
@@ -51,11 +60,19 @@ def state(chain: Chain) -> ChangedState:
 
 @pytest.fixture
 def membership(chain: Chain, state: ChangedState) -> Membership:
-    return Membership(state.read, node_key(chain, "east-1"))
+    return Membership(state.read, state.height, node_key(chain, "east-1"))
 
 
 def shown(membership: Membership, key: TlsKey, trusted: dict[str, tuple[str, ...]]) -> str | None:
     """Who the listening side takes a caller for; None where it turns the caller away."""
+    connection = connected(membership, key, trusted)
+    return None if connection is None else membership.authorise(connection)
+
+
+def connected(
+    membership: Membership, key: TlsKey, trusted: dict[str, tuple[str, ...]]
+) -> ssl.SSLObject | None:
+    """The listening side of a connection after the handshake; None where that failed."""
     client_in, client_out, server_in, server_out = (ssl.MemoryBIO() for _ in range(4))
     client = pki.client_context(key, trusted).wrap_bio(client_in, client_out)
     server = membership.tls.server.wrap_bio(server_in, server_out, server_side=True)
@@ -69,7 +86,7 @@ def shown(membership: Membership, key: TlsKey, trusted: dict[str, tuple[str, ...
                 return None
             server_in.write(client_out.read())
             client_in.write(server_out.read())
-    return membership.authorise(server)
+    return server
 
 
 @pytest.fixture
@@ -118,7 +135,7 @@ def test_an_institution_that_joins_is_trusted_from_then_on(
     index = state.value(b"governance/institution_index")
     assert isinstance(index, list)
     state.put(b"governance/institution_index", [*index, "centre"])
-    state.put(b"governance/institutions/centre", {"id": "centre", "ca": centre.pem})
+    state.put(b"authorities/certificates/centre", [entry(centre)])
     state.put(b"governance/node_index", [*membership.nodes, "centre-1"])
     state.put(b"governance/nodes/centre-1", {"id": "centre-1", "institution": "centre"})
     membership.refresh()
@@ -128,12 +145,47 @@ def test_an_institution_that_joins_is_trusted_from_then_on(
 def test_an_authority_that_cannot_be_read_harms_only_its_own_member(
     chain: Chain, state: ChangedState, trusted: dict[str, tuple[str, ...]]
 ) -> None:
-    south = state.value(b"governance/institutions/south")
-    assert isinstance(south, dict)
-    state.put(b"governance/institutions/south", {**south, "ca": "no certificate"})
-    membership = Membership(state.read, node_key(chain, "east-1"))
+    odd = {"certificate": "no certificate", "from": 1, "until": 0}
+    state.put(b"authorities/certificates/south", [odd])
+    membership = Membership(state.read, state.height, node_key(chain, "east-1"))
     assert shown(membership, node_key(chain, "south-1"), trusted) is None
     assert shown(membership, node_key(chain, "west-1"), trusted) == "west-1"
+
+
+def test_a_ca_counts_from_its_first_height_to_the_last(
+    chain: Chain, state: ChangedState, trusted: dict[str, tuple[str, ...]]
+) -> None:
+    old, new = authority(chain, "south"), pki.new_authority("south", now=NOW)
+    state.put(b"authorities/certificates/south", [entry(old, 1, 20), entry(new, 10)])
+    membership = Membership(state.read, state.height, node_key(chain, "east-1"))
+    by_old = node_key(chain, "south-1")
+    by_new = new.issue(PeerIdentity("south", "south-1"), ["127.0.0.1"], now=NOW)
+    seen = {}
+    for newest in (0, 8, 9, 18, 19):
+        state.newest = newest
+        membership.follow([b"records/anything"])
+        shown_by = [shown(membership, key, trusted) for key in (by_old, by_new)]
+        seen[newest] = [node == "south-1" for node in shown_by]
+    assert seen == {
+        0: [True, False], 8: [True, False], 9: [True, True], 18: [True, True], 19: [False, True],
+    }  # fmt: skip
+
+
+def test_a_certificate_that_ran_out_opens_no_connection_and_ends_none(
+    chain: Chain, state: ChangedState, trusted: dict[str, tuple[str, ...]]
+) -> None:
+    south = node_key(chain, "south-1")
+    last = admission.expires(south.certificate)
+    now = [last]
+    membership = Membership(
+        state.read, state.height, node_key(chain, "east-1"), clock=lambda: now[0]
+    )
+    connection = connected(membership, south, trusted)
+    assert connection is not None
+    assert membership.authorise(connection) == "south-1"
+    now[0] = last + 1
+    assert membership.authorise(connection) is None
+    assert membership.recognise(connection) == "south-1"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +194,7 @@ def test_an_authority_that_cannot_be_read_harms_only_its_own_member(
         ([], False),
         ([b"registry/people/x", b"access/decisions/1"], False),
         ([b"consent/consents/1", b"governance/node_index"], True),
+        ([b"authorities/certificates/east"], True),
     ],
 )
 def test_only_governance_changes_the_members(keys: list[bytes], expected: bool) -> None:
