@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Self
 
 from ledger.chain import migrations, schema
 from ledger.chain.block import Block, Certificate, Header
@@ -89,7 +90,7 @@ class Store(StoreReader):
         self.timing = CommitTiming()
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False, read_only: bool = False) -> Store:
+    def open(cls, url: str, *, create: bool = False, read_only: bool = False) -> Self:
         """Open the store at a path or an SQLAlchemy URL.
 
         Args:
@@ -104,9 +105,14 @@ class Store(StoreReader):
             StoreFull: no room to create it.
         """
         database = open_database(url, create=create, read_only=read_only)
+        return cls.over(database, create=create and not read_only)
+
+    @classmethod
+    def over(cls, database: Database, *, create: bool = False) -> Self:
+        """A store in a database that is open, and that the store closes; raises as `open` does."""
         try:
             store = cls(database)
-            store._prepare(create=create and not read_only)
+            store._prepare(create=create)
             store._load()
         except BaseException:
             database.close()

@@ -124,6 +124,11 @@ class Driver:
         """What a validator has signed that is kept here; see `Core.heard`."""
         return self._core.heard(node)
 
+    @property
+    def waiting(self) -> int:
+        """How many inputs the core has yet to take."""
+        return len(self._inputs)
+
     def snapshot(self) -> Status | None:
         """Where the core stands, or None before the first height began."""
         return self._core.status()

@@ -57,6 +57,11 @@ class Seat:
         members = self._replica.validators.members
         return [member.node for member in members if member.node != self._node]
 
+    @property
+    def waiting(self) -> int:
+        """How many inputs the consensus has yet to take."""
+        return 0 if self._driver is None else self._driver.waiting
+
     def status(self) -> Status | None:
         """Where the consensus stands; None without a seat or before the first height began."""
         return self._driver.snapshot() if self._driver is not None and self.taken else None

@@ -1,0 +1,430 @@
+"""A consortium in one process: what a story, a test or the explorer plays on."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Self
+
+from ledger.audit.source import open_store
+from ledger.audit.verify import verify_chain
+from ledger.chain.genesis import read_genesis
+from ledger.chain.store import Store
+from ledger.chain.transaction import Call
+from ledger.client.builder import Account
+from ledger.node.answers import Status
+from ledger.node.node import Node
+from ledger.node.setup.home import NodeHome
+from ledger.sim import journal
+from ledger.sim.bounds import excess
+from ledger.sim.checker import Broken, Checker, Reference
+from ledger.sim.client import Clients, Ticket, send
+from ledger.sim.clock import SimClock
+from ledger.sim.disk import Image, PowerLossInTransaction, Remains, SimDisk
+from ledger.sim.founding import EPOCH, Consortium, consortium, memory_directory
+from ledger.sim.loop import PowerLoss, Process, SimLoop
+from ledger.sim.member import Member
+from ledger.sim.network import SimNetwork
+from ledger.sim.trace import Trace
+from ledger.sim.weather import Line
+
+#: How long a job lasts that a node gives to a thread: about what the sync of a good disk takes.
+JOB_SECONDS = 0.002
+#: Lines of the trace that a failure shows.
+SHOWN_LINES = 60
+
+
+class World:
+    """Everything from one seed. Use it as a context manager, or `close` it.
+
+    Nodes do not run before they are started; ``start_all`` does that in order of their names.
+
+    Args:
+        seed: of all randomness.
+        validators: how many; they are called A, B, C …
+        followers: how many; they are called f1, f2 …
+        line: what lines are like, unless changed.
+        parameters: of the chain, where they differ from the defaults.
+        reference: executes blocks once more; see `Checker`.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        validators: int = 4,
+        followers: int = 0,
+        *,
+        line: Line | None = None,
+        parameters: Mapping[str, int] | None = None,
+        reference: Reference | None = None,
+    ) -> None:
+        self.seed = seed
+        self.random = self._random("world")
+        self.consortium: Consortium = consortium(
+            validators, followers, tuple(sorted((parameters or {}).items()))
+        )
+        self.loop = SimLoop(job_seconds=self._job_seconds)
+        self.loop.on_power_loss = self._power_lost
+        self.trace = Trace(self.loop.time)
+        self.network = SimNetwork(self.loop, self._random("network"), line)
+        self.network.watchers.append(self._record)
+        self._directory = Path(tempfile.mkdtemp(prefix="ledger-sim-run-", dir=memory_directory()))
+        self._genesis = Store.open(str(self.consortium.founded), read_only=True)
+        self.checker = Checker(self._genesis, self.complain, reference, self.trace.note)
+        self.network.watchers.append(self.checker.sent)
+        self.clients = Clients(self.consortium, self._random("clients"))
+        self.nodes: dict[str, Member] = {
+            name: self._member(name)
+            for name in (*self.consortium.validators, *self.consortium.followers)
+        }
+        #: What was found broken, one sentence each.
+        self.complaints: list[str] = []
+        self._journal = journal.open_journal(self.trace)
+
+    def _random(self, what: str) -> Random:
+        return Random(f"{self.seed}/{what}")
+
+    def _member(self, name: str) -> Member:
+        seat = self.consortium.seats[name]
+        path = self._directory / name
+        (path / "data").mkdir(parents=True)
+        for file in ("genesis.json", "data/ledger.db"):
+            shutil.copyfile(seat.home.path / file, path / file)
+        home = NodeHome(path, seat.home.settings)
+        self.network.register(name, f"{home.settings.peer.host}:{home.settings.peer.port}")
+        return Member(
+            home,
+            seat,
+            SimClock(self.loop.time, EPOCH),
+            SimDisk(path / "data" / "ledger.db", self._random(f"disk {name}")),
+            self._random(f"node {name}"),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything and remove the files of the run."""
+        for member in self.nodes.values():
+            member.halt(self.loop)
+        self.loop.close()
+        self._genesis.close()
+        self._journal.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    # --- looking at it -------------------------------------------------------------------------
+
+    @property
+    def now_ms(self) -> float:
+        """Virtual milliseconds since the start."""
+        return self.loop.time() * 1000
+
+    @property
+    def clocks(self) -> dict[str, SimClock]:
+        return {name: member.clock for name, member in self.nodes.items()}
+
+    @property
+    def disk(self) -> dict[str, SimDisk]:
+        return {name: member.disk for name, member in self.nodes.items()}
+
+    @property
+    def tickets(self) -> list[Ticket]:
+        """Everything that clients have submitted."""
+        return self.clients.tickets
+
+    @property
+    def running(self) -> list[Member]:
+        """The members whose nodes run and are not paused."""
+        return [member for member in self.nodes.values() if member.running and not member.paused]
+
+    @property
+    def validators(self) -> tuple[str, ...]:
+        return self.consortium.validators
+
+    def heights(self) -> dict[str, int]:
+        """Node → height of its newest block; -1 where it does not run."""
+        return {name: member.height for name, member in self.nodes.items()}
+
+    def node(self, name: str) -> Node:
+        """The running node; raises `LookupError`."""
+        node = self.nodes[name].node
+        if node is None:
+            raise LookupError(f"{name} does not run")
+        return node
+
+    def status(self, name: str) -> Status:
+        """What a node says about itself now."""
+        return self.loop.inside(self.node(name).status, self.nodes[name].process)
+
+    # --- nodes come and go ---------------------------------------------------------------------
+
+    def start(self, name: str) -> bool:
+        """Start a node with what is on its disk; False when it refused, see `Member.ended`."""
+        member = self.nodes[name]
+        if member.running:
+            raise ValueError(f"{name} runs already")
+        process = Process(name)
+
+        def boot() -> None:
+            node = member.boot(process, self.network, self.checker)
+            assert member.store is not None
+            self.checker.started(name, member.store, damaged=member.disk.damaged)
+            self.loop.create_task(self._live(member, node), name=name)
+
+        try:
+            self.loop.inside(boot, process)
+        except PowerLossInTransaction as loss:
+            self._crashed(member, loss.image, told=False)
+            return False
+        except Exception as error:  # noqa: BLE001
+            member.ended = f"{type(error).__name__}: {error}"
+            member.halt(self.loop)
+            self.trace.note(name, f"does not start: {member.ended}")
+            if not member.disk.damaged:
+                self.complain(f"{name} does not start: {member.ended}")
+            return False
+        self.trace.note(name, f"starts at block {member.height}")
+        return True
+
+    def start_all(self) -> None:
+        """Start every node that does not run."""
+        for name, member in self.nodes.items():
+            if not member.running:
+                self.start(name)
+
+    def stop(self, name: str) -> None:
+        """End a node in order, as SIGTERM does."""
+        member = self.nodes[name]
+        node, process = self.node(name), member.process
+        if process is not None and process.paused is not None:
+            self.loop.resume(process)
+        closing = self.loop.inside(lambda: self.loop.create_task(node.close()), process)
+        if not self.loop.advance(self.loop.time() + 60, closing.done):
+            self.complain(f"{name} does not end")
+        if process is not None:
+            self.network.vanish(process, told=True)
+        member.halt(self.loop)
+        self.trace.note(name, "stops")
+        self._judge()
+
+    def crash(
+        self,
+        name: str,
+        *,
+        mid_commit: Remains | str | None = None,
+        after: int = 0,
+        power: bool = False,
+    ) -> None:
+        """End a node without warning, as SIGKILL does.
+
+        Args:
+            mid_commit: what is left of the transaction in the middle of which the power fails; the
+                crash comes with the next transaction rather than now.
+            after: how many transactions are finished before that one.
+            power: the whole machine goes, and nobody is told that connections are gone.
+        """
+        member = self.nodes[name]
+        if mid_commit is not None:
+            member.disk.crash_in_transaction(Remains(mid_commit), after)
+            return
+        if member.running:
+            self._crashed(member, member.disk.image(), told=not power)
+
+    def restart(self, name: str) -> bool:
+        """Crash a node if it runs, and start it again."""
+        if self.nodes[name].running:
+            self.crash(name)
+        return self.start(name)
+
+    def pause(self, name: str) -> None:
+        """Let a process stand still, as SIGSTOP does; its connections stay."""
+        process = self.nodes[name].process
+        if process is not None and process.paused is None:
+            process.paused = []
+            self.trace.note(name, "is paused")
+
+    def resume(self, name: str) -> None:
+        """Let a paused process go on."""
+        process = self.nodes[name].process
+        if process is not None and process.paused is not None:
+            self.loop.resume(process)
+            self.trace.note(name, "goes on")
+
+    async def _live(self, member: Member, node: Node) -> None:
+        """What a node process does: it ends with the first part that fails."""
+        try:
+            await node.start()
+            await node.run()
+        except Exception as error:  # noqa: BLE001
+            member.ended = f"{type(error).__name__}: {error}"
+            self._later(self._failed, member)
+
+    def _failed(self, member: Member) -> None:
+        if member.running:
+            self.trace.note(member.name, f"ends: {member.ended}")
+            if not member.disk.damaged and member.name not in self.checker.liars:
+                self.complain(f"{member.name} ended: {member.ended}")
+            self._crashed(member, member.disk.image(), told=True)
+
+    def _power_lost(self, process: Process | None, loss: PowerLoss) -> None:
+        assert isinstance(loss, PowerLossInTransaction)
+        member = None if process is None else self.nodes[process.name]
+        if member is not None and member.process is process and process is not None:
+            process.paused = []  # not another step
+            self._later(self._crashed, member, loss.image, False)
+
+    def _crashed(self, member: Member, image: Image, told: bool) -> None:
+        process = member.process
+        self.trace.note(member.name, f"crashes at block {member.height}")
+        if process is not None:
+            self.network.vanish(process, told=told)
+        member.halt(self.loop)
+        member.disk.recover(image)
+
+    def _later(self, call: Callable[..., object], *args: object) -> None:
+        self.loop.call_soon(call, *args, context=self.loop.context(None))
+
+    # --- clients -------------------------------------------------------------------------------
+
+    def submit(
+        self, name: str, call: Call | None = None, *, signer: Account | None = None
+    ) -> Ticket:
+        """Let a client give a transaction to a node; by default a patient grants a consent."""
+        member = self.nodes[name]
+        ticket = self.clients.prepare(name, max(member.height, 0), call, signer)
+        self.send(ticket)
+        return ticket
+
+    def send(self, ticket: Ticket, name: str | None = None) -> None:
+        """Send a transaction, perhaps again and perhaps to another node; nothing if that is off."""
+        member = self.nodes[name or ticket.node]
+        ticket.node = member.name
+        if member.node is not None:
+            node, process = member.node, member.process
+            self.loop.inside(
+                lambda: self.loop.create_task(send(node, ticket), name="client"), process
+            )
+
+    # --- time ----------------------------------------------------------------------------------
+
+    def run(self, ms: float) -> None:
+        """Let virtual time pass; raises `Broken` when an invariant does not hold."""
+        self.loop.advance(self.loop.time() + ms / 1000)
+        self._judge()
+
+    def run_until(self, reached: Callable[[], object], limit_ms: float) -> bool:
+        """Let time pass until something is true; False when it was not in time."""
+        found = self.loop.advance(
+            self.loop.time() + limit_ms / 1000, lambda: bool(self.complaints or reached())
+        )
+        self._judge()
+        return found or bool(reached())
+
+    def reach(self, height: int, limit_ms: float, *nodes: str) -> bool:
+        """Run until these nodes, or all that run, have a block of that height."""
+        members = [self.nodes[name] for name in nodes] or self.running
+        return self.run_until(lambda: all(member.height >= height for member in members), limit_ms)
+
+    def settle(self, limit_ms: float = 180_000, blocks: int = 2) -> float:
+        """End all trouble and demand progress; returns after how many milliseconds it came.
+
+        Lines are open and lose nothing, clocks are right, disks have room and are quick, every node
+        runs. Then as many times as ``blocks`` says, a client of another node must get a transaction
+        into a block, and all honest nodes must get that block, in time.
+        """
+        self.calm()
+        begun = self.now_ms
+        honest = [member for member in self.running if member.name not in self.checker.liars]
+        for number in range(blocks):
+            goal = self.checker.height + 1
+            ticket = self.submit(honest[number % len(honest)].name)
+
+            def well(goal: int = goal, ticket: Ticket = ticket) -> bool:
+                return ticket.final and all(member.height >= goal for member in honest)
+
+            if not self.run_until(well, begun + limit_ms - self.now_ms):
+                words = "; ".join(
+                    f"{member.name} at {member.height}: {self.status(member.name).reason}"
+                    for member in honest
+                    if member.running
+                )
+                self.complain(f"no progress to block {goal} in {limit_ms / 1000:.0f} s: {words}")
+                break
+        self._judge()
+        return self.now_ms - begun
+
+    def calm(self) -> None:
+        """End all trouble that the world makes: lines, clocks, disks, pauses, crashes."""
+        self.network.calm()
+        for name, member in self.nodes.items():
+            member.clock.correct()
+            member.disk.full(False)
+            member.disk.slow(0)
+            member.disk.no_crash()
+            self.resume(name)
+        self.start_all()
+
+    # --- judging -------------------------------------------------------------------------------
+
+    def complain(self, what: str) -> None:
+        """An invariant does not hold."""
+        self.complaints.append(what)
+        self.trace.note("", f"BROKEN: {what}")
+
+    def check(self, *, audit: bool = False) -> None:
+        """Look at everything that is not looked at while it happens; raises `Broken`.
+
+        Args:
+            audit: also let the auditor replay the longest chain from the genesis.
+        """
+        self.checker.acknowledged(self.tickets)
+        for member in self.running:
+            assert member.node is not None
+            for what in excess(member.node):
+                self.complain(f"{member.name} holds too much: {what}")
+        if audit:
+            self._audit()
+        self._judge()
+
+    def _audit(self) -> None:
+        honest = [member for member in self.nodes.values() if member.name not in self.checker.liars]
+        longest = max(honest, key=lambda member: self.checker.durable.get(member.name, 0))
+        genesis = read_genesis(longest.home.path / "genesis.json")
+        with open_store(str(longest.disk.path)) as source:
+            report = verify_chain(source, genesis)
+        for fault in report.faults:
+            self.complain(f"the auditor finds in the store of {longest.name}: {fault}")
+
+    def _judge(self) -> None:
+        for process, error in self.loop.failures:
+            self.complain(f"{process.name if process else 'the simulation'} failed: {error!r}")
+        self.loop.failures.clear()
+        if self.complaints:
+            found = "\n".join(dict.fromkeys(self.complaints))
+            raise Broken(
+                f"seed {self.seed}, {len(self.nodes)} nodes: {found}\n\n"
+                f"the last {SHOWN_LINES} lines of the trace:\n{self.trace.last(SHOWN_LINES)}"
+            )
+
+    def _record(self, sender: str, receiver: str, frame: bytes) -> None:
+        self.trace.feed(f"{self.loop.time():.9f}{sender}>{receiver}".encode() + frame)
+
+    def _job_seconds(self, process: Process | None) -> float:
+        if process is None:
+            return JOB_SECONDS
+        return JOB_SECONDS + self.nodes[process.name].disk.delay_s
+
+
+__all__ = ["Broken", "Line", "Remains", "World"]

@@ -1,0 +1,78 @@
+"""The simulated consortium runs the real classes, survives what it should, and tells the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from ledger.sim.world import Broken, Remains, World
+
+
+def test_transactions_become_final_on_every_node():
+    with World(1, followers=1) as world:
+        world.start_all()
+        tickets = [world.submit(name) for name in "ABCD"]
+        assert world.run_until(lambda: all(ticket.final for ticket in tickets), 40_000)
+        assert world.reach(tickets[-1].height, 5_000)
+        world.check(audit=True)
+
+
+def test_an_idle_hour_passes_in_a_moment_and_makes_idle_blocks():
+    with World(2) as world:
+        world.start_all()
+        world.run(3_600_000)
+        assert min(world.heights().values()) >= 100
+        world.check()
+
+
+@pytest.mark.parametrize("remains", list(Remains))
+def test_a_node_that_lost_power_in_a_transaction_comes_back(remains: Remains):
+    with World(3) as world:
+        world.start_all()
+        world.run(1_000)
+        world.crash("B", mid_commit=remains, after=2)
+        world.submit("A")
+        world.run(5_000)
+        assert not world.nodes["B"].running
+        assert world.start("B")
+        world.settle()
+        world.check(audit=True)
+
+
+def test_a_minority_stops_and_catches_up_when_the_network_heals():
+    with World(4) as world:
+        world.start_all()
+        world.run(1_000)
+        world.network.partition("A B C", "D")
+        ticket = world.submit("A")
+        assert world.run_until(lambda: ticket.final, 30_000)
+        assert world.nodes["D"].height < ticket.height
+        alone = world.submit("D")
+        world.run(20_000)
+        assert alone.accepted
+        assert not alone.final
+        assert "Quorum lost" in world.status("D").reason
+        world.settle()
+        world.check()
+
+
+def test_what_a_paused_node_missed_it_gets_when_it_goes_on():
+    with World(5) as world:
+        world.start_all()
+        world.run(1_000)
+        world.pause("A")
+        ticket = world.submit("B")
+        assert world.run_until(lambda: ticket.final, 30_000)
+        world.resume("A")
+        assert world.reach(ticket.height, 30_000)
+        world.check()
+
+
+def test_an_invariant_that_breaks_is_told_with_the_seed_and_the_trace():
+    with World(6) as world:
+        world.start_all()
+        ticket = world.submit("A")
+        assert world.run_until(lambda: ticket.final, 40_000)
+        ticket.height += 1  # as if the node had told its client something else
+        with pytest.raises(Broken, match=r"(?s)seed 6.*acknowledged.*stores block 1") as broken:
+            world.check()
+        assert "the last" in str(broken.value)
