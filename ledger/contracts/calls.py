@@ -21,6 +21,7 @@ _CONTEXT: Final[dict[str, Code]] = {
     "now": lambda f: f[0].context.time,
     "transaction": lambda f: f[0].context.transaction,
     "call_index": lambda f: f[0].context.index,
+    "chain": lambda f: f[0].context.chain,
 }
 _NOTHING = frozenset({"require", "fail", "emit"})
 

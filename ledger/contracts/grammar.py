@@ -37,6 +37,7 @@ HOST: Final[dict[str, Signature]] = {
     "now": Signature(),
     "transaction": Signature(),
     "call_index": Signature(),
+    "chain": Signature(),
     "require": _named("condition", "code", "message", required=2),
     "fail": _named("code", "message", required=1),
     "emit": Signature(("name",), 1, fields=True, writes=True),

@@ -102,13 +102,15 @@ class Overlay:
 @dataclass(frozen=True, slots=True)
 class CallContext:
     """What a call knows of its surroundings. ``time``: milliseconds; ``signers``: hex keys;
-    ``transaction``: hex id, or "" where there is none; ``index``: place in the transaction."""
+    ``transaction``: hex id, or "" where there is none; ``index``: place in the transaction;
+    ``chain``: 32 bytes, none in the genesis."""
 
     height: int
     time: int
     signers: tuple[str, ...]
     transaction: str
     index: int
+    chain: bytes
 
 
 class Run(Meter):

@@ -159,7 +159,7 @@ class Machine:
             Malformed: the state holds what no contract wrote.
         """
         call = Call(contract, method, arguments)
-        outside = CallContext(context.height, context.time, (), "", 0)
+        outside = CallContext(context.height, context.time, (), "", 0, context.chain)
 
         def work() -> CallResult:
             overlay = Overlay(read)
@@ -217,7 +217,7 @@ class Machine:
         left = limits.MAX_RESULT_BYTES - _RESULT_RESERVE
         results: list[CallResult] = []
         for index, call in enumerate(body.calls):
-            context = CallContext(block.height, block.time, signers, identity, index)
+            context = CallContext(block.height, block.time, signers, identity, index, block.chain)
             result, size = self._call(overlay, context, call, min(gas, purse), left, "export")
             left -= size
             purse -= result.gas
@@ -312,7 +312,7 @@ class Machine:
 
     def _genesis(self, genesis: Genesis) -> Execution:
         overlay = Overlay(lambda _key: None)
-        context = CallContext(0, genesis.created, (), "", 0)
+        context = CallContext(0, genesis.created, (), "", 0, b"")
         sources = [
             {"name": contract.name, "source": contract.source} for contract in genesis.contracts
         ]

@@ -112,6 +112,11 @@ def call_index() -> int:
     _outside("call_index")
 
 
+def chain() -> bytes:
+    """Id of the chain (32 bytes); empty in the genesis, whose hash it is."""
+    _outside("chain")
+
+
 def require(condition: object, code: str, message: str = "") -> None:
     """Fail with ``code: message`` unless the condition is true."""
     _outside("require")

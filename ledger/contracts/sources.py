@@ -19,6 +19,7 @@ LIBRARY: Final = (
     "referral",
     "recognition",
     "access",
+    "evidence",
 )
 
 

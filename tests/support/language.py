@@ -16,7 +16,7 @@ KEY = SigningKey(bytes(range(32)))
 OTHER_KEY = SigningKey(bytes(range(1, 33)))
 GAS = 2_000_000
 NAMES = (
-    "Map, Value, call, call_index, caller, commitment, digest, emit, encode, export, fail, "
+    "Map, Value, call, call_index, caller, chain, commitment, digest, emit, encode, export, fail, "
     "from_hex, height, init, merkle_root, now, query, require, signers, transaction, "
     "verify_signature"
 )

@@ -288,6 +288,7 @@ class _Foundry:
                 "authorities",
                 {"certificates": {name: key.pem for name, key in authorities.items()}},
             ),
+            ("evidence", {}),
             *((section.name, section.arguments) for section in self._config.contracts),
         ]
         return check_genesis(
