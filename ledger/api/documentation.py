@@ -121,7 +121,7 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
     schemas["Problem"] = extra["$defs"]["ProblemDetails"]
     schemas["StreamedEvent"] = extra["$defs"]["StreamedEvent"]
     gate = problems.UNAUTHORISED if needs_token else problems.MISDIRECTED
-    everywhere = failures(gate, problems.INTERNAL)
+    everywhere = failures(gate, problems.INTERNAL, problems.NOT_READY)
     for path, operations in document["paths"].items():
         for operation in operations.values():
             # FastAPI writes a keyword of OpenAPI 3.2 into a document of 3.1.
@@ -129,7 +129,7 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
             if "text/event-stream" in content:
                 content["text/event-stream"] = EVENT_STREAM
             for status, answer in everywhere.items():
-                if status != 401 or path.startswith("/v1"):
+                if status not in (401, 503) or path.startswith("/v1"):
                     operation["responses"].setdefault(str(status), answer)
             if needs_token and path.startswith("/v1"):
                 operation["security"] = [{"token": []}]

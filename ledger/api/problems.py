@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.chain.codec import Malformed
+from ledger.chain.database import StoreAway, StoreBusy
 from ledger.node.answers import NotPermitted
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -123,6 +124,12 @@ async def _on_not_permitted(request: Request, error: Exception) -> Response:
     return problem_response(NOT_PERMITTED, request.url.path)
 
 
+async def _on_store_away(request: Request, error: Exception) -> Response:
+    # What the database said names its host and user; that is for the status and the log.
+    detail = "the node's database is away or taken; its status says since when"
+    return problem_response(NOT_READY, request.url.path, detail)
+
+
 _BY_STATUS = {404: NO_SUCH_PATH, 405: METHOD_NOT_ALLOWED}
 
 
@@ -165,5 +172,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
     app.add_exception_handler(Malformed, _on_malformed)
     app.add_exception_handler(NotPermitted, _on_not_permitted)
+    app.add_exception_handler(StoreAway, _on_store_away)
+    app.add_exception_handler(StoreBusy, _on_store_away)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_middleware(CrashReport)

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from ledger.chain.block import ValidatorSet
+from ledger.chain.store import StoreAway
 from ledger.chain.transaction import Call
 from ledger.node.anchoring import AnchoringFailed, Perform, anchor
 from ledger.node.metrics import Metrics
@@ -85,7 +86,14 @@ class RecordDesk:
                         self._vault, self._home.institution, subjects, self._clock(), self._perform
                     )
                     self._metrics.anchoring.set(self._clock() / 1000)
-            except (AnchoringFailed, DBAPIError, TimeoutError, PermissionError, OSError) as error:
+            except (
+                AnchoringFailed,
+                DBAPIError,
+                StoreAway,
+                TimeoutError,
+                PermissionError,
+                OSError,
+            ) as error:
                 _log.warning("anchoring_interrupted", error=str(error))
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause)
@@ -120,7 +128,7 @@ class RecordDesk:
         try:
             _height, result = await self._perform(call)
             problem = "" if result.ok else result.error
-        except (TimeoutError, PermissionError) as error:
+        except (StoreAway, TimeoutError, PermissionError) as error:
             problem = f"{type(error).__name__}: {error}"
         if problem and not problem.startswith("already_released"):
             _log.error("release_not_recorded", decision=grant.decision, error=problem)

@@ -134,11 +134,16 @@ class Driver:
         return self._core.status()
 
     def begin(self) -> None:
-        """Tell the core that the next height is open, if it has not heard and has a vote there."""
+        """Tell the core that the next height is open, if it has not heard and has a vote there.
+
+        Raises:
+            StoreAway: it has not been told.
+        """
         position = self._replica.position
         height = position.head.height + 1
         if not self._runs or height <= self._opened or position.validators.find(self.node) is None:
             return
+        votes = tuple(self._store.votes(height))
         self._opened = height
         self.feed(
             inputs.Begin(
@@ -148,7 +153,7 @@ class Driver:
                     parent=position.head,
                     validators=position.validators,
                     parameters=position.parameters,
-                    votes=tuple(self._store.votes(height)),
+                    votes=votes,
                     work_pending=any(True for _ in self._mempool),
                 )
             )
@@ -157,7 +162,7 @@ class Driver:
     async def run(self) -> None:
         """Feed the core until cancelled; raises `Diverged` when this node must not go on."""
         self._runs = True
-        self.begin()
+        await self._room.read(self.begin)
         try:
             while True:
                 while self._inputs:
@@ -239,7 +244,9 @@ class Driver:
             parameters.view_timeout,
         )
         start = asyncio.get_running_loop().time()
-        block = await self._executor.build(height, view, self.node, self._clock(), chosen)
+        block = await self._room.write(
+            lambda: self._executor.build(height, view, self.node, self._clock(), chosen)
+        )
         if block is not None:
             seconds = asyncio.get_running_loop().time() - start
             self._pace.took(chosen[: len(block.transactions)], seconds)
@@ -247,7 +254,7 @@ class Driver:
 
     async def _check(self, digest: bytes, block: Block) -> None:
         doubt = clock_doubt(block.header, self._replica.parameters, self._clock())
-        fault = await self._executor.check(block)
+        fault = await self._room.write(lambda: self._executor.check(block))
         if block.header.height <= self._replica.head.height:
             return  # final meanwhile: others were quicker, and nobody waits for the answer
         if fault is not None or doubt is not None:

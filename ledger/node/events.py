@@ -10,8 +10,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 
 from ledger.chain.result import decode_result
-from ledger.chain.store import Store
+from ledger.chain.store import Store, StoreAway
 from ledger.node.answers import Cursor, LedgerEvent
+
+#: How long to wait for a database that is gone, in seconds.
+AWAY_SECONDS = 0.5
 
 
 def events_of(store: Store, height: int) -> Iterator[LedgerEvent]:
@@ -53,7 +56,12 @@ class EventFeed:
         height = max(cursor.height, 1)
         while True:
             while height <= self._height:
-                for event in events_of(self._store, height):
+                try:
+                    events = list(events_of(self._store, height))
+                except StoreAway:
+                    await asyncio.sleep(AWAY_SECONDS)
+                    continue
+                for event in events:
                     if event.cursor > cursor:
                         yield event
                 height += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -100,7 +101,7 @@ class Node(ChainReads):
             since=self._height() + 1,
         )
         self._executor = Executor(self.replica, self.mempool.verified)
-        self._room = Room()
+        self._room = Room(clock=self._clock)
         self._feed = EventFeed(store)
         self._reception = Reception()
         self.relay = Relay(self.node)
@@ -355,7 +356,7 @@ class Node(ChainReads):
     async def _final(self, executed: Executed, certificate: Certificate) -> None:
         """A block is stored: let everybody who waits for it know."""
         for step in self._at_final:
-            step(executed, certificate)
+            await self._room.read(partial(step, executed, certificate))
         await self._feed.grew(executed.block.header.height)
 
     def _settle(self, executed: Executed, _certificate: Certificate) -> None:

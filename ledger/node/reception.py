@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import structlog
+
+from ledger.chain.store import StoreAway
 from ledger.node.net.frames import Frame
 
 F = TypeVar("F", bound=Frame)
+
+_log = structlog.get_logger(__name__)
 
 
 class Reception:
@@ -25,7 +30,14 @@ class Reception:
         self._handlers[kind] = handler
 
     def receive(self, peer: str, frame: Frame) -> None:
-        """Take one frame of an established connection."""
+        """Take one frame of an established connection.
+
+        One that cannot be answered because the database is gone is as good as lost on the way.
+        """
         handler = self._handlers.get(type(frame))
-        if handler is not None:
+        if handler is None:
+            return
+        try:
             handler(peer, frame)
+        except StoreAway:
+            _log.debug("frame_dropped", peer=peer, kind=type(frame).__name__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from peers import until
 
 from ledger.chain.block import Block, Certificate
-from ledger.chain.store import StoreFull
+from ledger.chain.store import StoreAway, StoreFull
 from ledger.chain.vote import Vote
 from ledger.consensus import effects, inputs
 from ledger.consensus.effects import Effect
@@ -316,6 +318,74 @@ async def test_a_flood_of_messages_is_bounded(
     rig.driver.feed(inputs.Neglected())
     await until(lambda: rig.core.of(inputs.Neglected))
     assert len(rig.core.of(inputs.Received)) == 10
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    rig.executor.close()
+
+
+# --- while the database is gone ----------------------------------------------------------------
+
+
+def away(call: Callable[..., Any], times: int, *, after: bool = False) -> Callable[..., Any]:
+    """The call as it is on a database that is gone so many times, before or after the deed."""
+    left = itertools.chain(itertools.repeat(True, times), itertools.repeat(False))
+
+    def attempt(*arguments: Any) -> Any:
+        gone = next(left)
+        if gone and not after:
+            raise StoreAway("gone")
+        result = call(*arguments)
+        if gone:
+            raise StoreAway("gone")
+        return result
+
+    return attempt
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_vote_is_not_sent_before_the_database_has_said_that_it_has_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    vote = Vote(1, 0, "prepare", bytes(32), b"message")
+    gone = threading.Event()
+    gone.set()
+    save = rig.store.save_votes
+
+    def save_votes(votes: Sequence[Vote]) -> None:
+        if after:
+            save(votes)
+        if gone.is_set():
+            raise StoreAway("gone")
+        save(votes)
+
+    monkeypatch.setattr(rig.store, "save_votes", save_votes)
+    rig.say(effects.Persist((vote,)), effects.Broadcast(MESSAGE))
+    await until(lambda: rig.room.shortage)
+    await asyncio.sleep(0.02)
+    assert rig.did == []
+    gone.clear()
+    await rig.done("broadcast")
+    assert rig.store.votes(1) == [vote]
+
+
+async def test_proposals_are_built_and_checked_when_the_database_is_back(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = rig.chain.executed(rig.chain.transaction()).block
+    monkeypatch.setattr(rig.executor, "build", away(rig.executor.build, 2))
+    monkeypatch.setattr(rig.executor, "check", away(rig.executor.check, 2))
+    rig.say(effects.BuildBlock(1, 0), effects.CheckBlock(block.header.hash(), block))
+    await until(lambda: rig.core.of(inputs.BlockBuilt) and rig.core.of(inputs.BlockChecked))
+    assert rig.core.of(inputs.BlockChecked)[0].fault is None
+
+
+async def test_the_first_height_is_opened_when_the_database_is_back(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(chain)
+    monkeypatch.setattr(rig.store, "votes", away(rig.store.votes, 3))
+    task = asyncio.create_task(rig.driver.run())
+    await until(lambda: rig.core.of(inputs.Begin))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     rig.executor.close()
