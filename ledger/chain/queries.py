@@ -9,9 +9,19 @@ from sqlalchemy import and_, bindparam, delete, func, insert, select
 from ledger.chain import schema
 from ledger.chain.database import Database
 
+_known: dict[str, Queries] = {}
+
+
+def queries(database: Database) -> Queries:
+    """The statements for a database; compiled once for each kind, which takes milliseconds."""
+    found = _known.get(database.kind)
+    if found is None:
+        found = _known[database.kind] = Queries(database)
+    return found
+
 
 class Queries:
-    """The statements, in the words of one database."""
+    """The statements, in the words of one kind of database."""
 
     def __init__(self, database: Database) -> None:
         blocks, state, tiles = schema.blocks.c, schema.state.c, schema.tiles.c

@@ -11,7 +11,7 @@ from ledger.chain import limits, merkle
 from ledger.chain.block import Block, Certificate, Header
 from ledger.chain.database import Database, StoreUnusable
 from ledger.chain.merkle import Log
-from ledger.chain.queries import Queries
+from ledger.chain.queries import queries
 from ledger.chain.rows import (
     MAX_RESULTS_BYTES,
     StoredBlock,
@@ -35,7 +35,7 @@ class StoreReader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queries = Queries(database)
+        self._queries = queries(database)
 
     @property
     def read_only(self) -> bool:

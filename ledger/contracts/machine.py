@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from ledger.chain import limits
@@ -363,7 +364,9 @@ class Machine:
             raise GenesisFailed(f"{name}.{method}: {_explain(failure)}") from None
 
 
+@lru_cache(maxsize=256)
 def _compile(source: str) -> Program:
+    """A program holds no state, so all machines of a process share it."""
     return _fresh_stack(lambda: compile_contract(source))
 
 
