@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import httpx
@@ -65,16 +65,17 @@ class Fleet:
     def start(self, nodes: Iterable[str] | None = None) -> None:
         """Start the named nodes, or all of them; one that runs already is left alone."""
         for node in self.homes if nodes is None else nodes:
-            if node in self.running:
-                continue
-            home = self.homes[node]
-            with (home / "node.log").open("ab") as log:
-                self._processes[node] = subprocess.Popen(  # noqa: S603 - our own command, no shell
-                    [sys.executable, "-m", "ledger.cli.main", "node", "run", "--home", str(home)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+            self.run(node, [sys.executable, "-m", "ledger.cli.main", "node", "run", "--home"])
+
+    def run(self, node: str, command: Sequence[str]) -> None:
+        """Start a node by a command that takes its home as the last argument, unless it runs."""
+        if node in self.running:
+            return
+        home = self.homes[node]
+        with (home / "node.log").open("ab") as log:
+            self._processes[node] = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                [*command, str(home)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def kill(self, node: str) -> None:
         """End a node's process at once, as a power cut would (SIGKILL)."""

@@ -175,6 +175,7 @@ class Node(ChainReads):
             self._count,
             self._follow_membership,
             self._announce,
+            lambda _executed, certificate: self._joining.decided(certificate),
             lambda _executed, _certificate: self.seat.advance(),
         )
 
@@ -288,7 +289,6 @@ class Node(ChainReads):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.links.close()
         await asyncio.to_thread(self._executor.close)
-        self._register.close()
         if self._desk is not None:
             self._desk.close()
 

@@ -28,6 +28,5 @@ def vouch(home: NodeHome) -> tuple[int, int]:
             raise StoreUnusable("the store holds no chain; there is nothing to vouch for")
         height = head.height + 1
         votes = len(store.votes(height))
-        with closing(Watermark(home.signer, head.chain, home.node)) as watermark:
-            watermark.replace(height, votes)
+        Watermark(home.signer, head.chain, home.node).replace(height, votes)
     return height, votes

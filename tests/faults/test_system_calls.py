@@ -120,12 +120,9 @@ class Aftermath:
         chain = store.genesis()
         assert chain is not None
         watermark = Watermark(self.home / "signer", chain.chain_id(), NODE)
-        try:
-            memory = Register(store, watermark, was_empty=False).standing.memory
-            began = height == 0 and not promised
-            assert memory is Memory.WHOLE or (began and memory is Memory.NONE)
-        finally:
-            watermark.close()
+        memory = Register(store, watermark, was_empty=False).standing.memory
+        began = height == 0 and not promised
+        assert memory is Memory.WHOLE or (began and memory is Memory.NONE)
 
     def go_on(self) -> None:
         """Carry the life on to its end, undisturbed."""
@@ -137,7 +134,7 @@ def disturbed(
     stage: Stage, directory: Path, fault: Fault, undisturbed: list[Rows]
 ) -> tuple[Ended, Aftermath]:
     home = directory / str(fault)
-    home.mkdir()
+    (home / "data").mkdir(parents=True)
     ended = stage.run("validate", home, watched(home), fault)
     return ended, Aftermath(home, ended, undisturbed)
 
@@ -152,7 +149,7 @@ def whole(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     directory = tmp_path_factory.mktemp("whole")
     homes = [directory / "warm", directory / "counted"]
     for home in homes:
-        home.mkdir()
+        (home / "data").mkdir(parents=True)
         ended = stage.run("validate", home, watched(home))
         assert ended.code == 0, ended.report
         assert ended.report[-1] == "end"

@@ -59,7 +59,6 @@ def validate(home: Path, report: Report) -> None:
 
 
 def _session(home: Path, report: Report) -> int:
-    (home / "data").mkdir(parents=True, exist_ok=True)
     path = home / "data" / "ledger.db"
     with contextlib.ExitStack() as stack:
         was_empty = not path.exists()
@@ -71,7 +70,6 @@ def _session(home: Path, report: Report) -> int:
         stack.callback(chain.store.close)
         report("block 0")
         watermark = Watermark(home / "signer", chain.chain, NODE)
-        stack.callback(watermark.close)
         register = Register(chain.store, watermark, was_empty=was_empty)
         report(f"standing {register.standing.memory.value}")
         _again_when_full(lambda: register.vouch(chain.head.height))

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from ledger.chain.block import Certificate
 from ledger.chain.codec import Malformed
 from ledger.chain.store import Store, StoreUnusable
 from ledger.consensus.messages import (
@@ -31,6 +32,7 @@ from ledger.node.signing.standing import (
     Abstain,
     Admission,
     Answer,
+    Distrust,
     Memory,
     Standing,
     Stop,
@@ -94,16 +96,31 @@ class Joining:
     # What this node asks.
 
     def arrived(self, peer: str, heard: Heard) -> None:
-        """A peer has answered; raises `Malformed` for what this node has not signed."""
+        """A peer has answered; raises `Malformed` for what is no statement of this node."""
         head = self._position().head.height
         forgotten = 0
         for raw in heard.statements:
             message = self._own(raw)
-            if message.height > max(head, forgotten) and not self._knows(message):
+            if message.height > max(head, forgotten) and self._signed(message):
                 forgotten = message.height
         self._admission.heard(peer, Answer(heard.height, forgotten))
         if self._voting and forgotten:
             self._foreign = max(self._foreign, forgotten)
+
+    def decided(self, certificate: Certificate) -> None:
+        """A block was stored; raises `IdentityInUse` where another process has signed it."""
+        height = certificate.height
+        signers = {entry.node for entry in certificate.signatures}
+        if self._node not in signers or self._register.committed(height):
+            return
+        verdict = Stop(height) if self._voting else self._admission.signed(height)
+        match verdict:
+            case Stop():
+                raise _twin(self._node, height)
+            case Distrust():
+                self._register.distrust()
+                self._admission.distrust()
+                _log.warning("signed_above_the_watermark", height=height)
 
     def lost(self, peer: str) -> None:
         """A peer is no longer connected."""
@@ -111,19 +128,22 @@ class Joining:
 
     def _own(self, raw: bytes) -> Statement:
         message = decode_statement(raw)
-        digest = statement(self._position().head.chain, message)
-        if message.node != self._node or not suites.verify(
-            self._key.public, digest, message.signature
-        ):
-            raise Malformed("a message that this node has not signed, given as its own")
+        if message.node != self._node:
+            raise Malformed("a message of another node, given as this node's own")
         return message
 
-    def _knows(self, message: Statement) -> bool:
-        chain = self._position().head.chain
+    def _signed(self, message: Statement) -> bool:
+        """Whether this node has signed a message, with its key of now or of the newest block, and
+        does not know of it."""
+        position = self._position()
+        chain = position.head.chain
         digest = statement(chain, message)
-        return any(
-            statement(chain, each) == digest for each in self._promises(message.height).restored()
-        )
+        member = position.validators.find(self._node)
+        keys = {self._key.public} if member is None else {self._key.public, member.key}
+        if not any(suites.verify(key, digest, message.signature) for key in keys):
+            return False
+        stored = self._promises(message.height).restored()
+        return all(statement(chain, each) != digest for each in stored)
 
     def _promises(self, height: int) -> Promises:
         """The stored votes of a height; raises `StoreUnusable` where they cannot be read."""
@@ -206,7 +226,7 @@ class Joining:
 
 def _twin(node: str, height: int) -> IdentityInUse:
     return IdentityInUse(
-        f"another process uses the identity of {node}: others have its signature at height "
+        f"another process uses the identity of {node}: others have its signature for height "
         f"{height}, and this process did not make it; stop the other one, or give it a key of its "
         "own"
     )

@@ -6,12 +6,18 @@ says is not the one that the node had.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from ledger.chain.store import Store
 from ledger.chain.vote import Vote
+from ledger.consensus.statements import COMMIT
 from ledger.node.signing.standing import Standing, standing
 from ledger.node.signing.watermark import EVERY_VOTE, Watermark
+
+#: Commits of so many heights are remembered; a block is announced long before that many follow.
+_KEPT: Final = 64
 
 
 class Forgotten(RuntimeError):
@@ -31,7 +37,10 @@ class Register:
         self._watermark = watermark
         height = store.height()
         self._height = height + 1
-        self._made = {(vote.view, vote.phase) for vote in store.votes(height + 1)}
+        found = store.votes(height + 1)
+        self._made = {(vote.view, vote.phase) for vote in found}
+        self._committed: deque[int] = deque(maxlen=_KEPT)
+        self._note_commits(found)
         self.standing: Standing = standing(
             None if was_empty else height, len(self._made), watermark.mark
         )
@@ -41,6 +50,17 @@ class Register:
     def flaw(self) -> str:
         """Why the watermark that was found vouches for nothing, or empty."""
         return self._watermark.flaw
+
+    def committed(self, height: int) -> bool:
+        """Whether a COMMIT for one of the newest heights was written down here."""
+        return height in self._committed
+
+    def _note_commits(self, votes: Sequence[Vote]) -> None:
+        self._committed.extend(vote.height for vote in votes if vote.phase == COMMIT)
+
+    def distrust(self) -> None:
+        """The watermark is not that of the last signature: let it vouch for nothing any more."""
+        self._watermark.remove()
 
     def vouch(self, height: int) -> None:
         """Note that every vote that left is in the store, whose newest block is at ``height``."""
@@ -68,7 +88,5 @@ class Register:
         if height != self._height:
             self._height, self._made = height, set()
         self._made |= {(vote.view, vote.phase) for vote in votes}
+        self._note_commits(votes)
         self._watermark.set(height, len(self._made))
-
-    def close(self) -> None:
-        self._watermark.close()

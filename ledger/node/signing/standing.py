@@ -18,6 +18,9 @@ from ledger.node.signing.watermark import Mark
 #: A validator that stored block T may have signed at T+1, and of any quorum that stored T an honest
 #: member of every other quorum has T-1: no forgotten signature is further above what a quorum has.
 FORGOTTEN_HEIGHTS: Final = 2
+#: Where nothing vouches for a node it looks on for so long after that: if its signature is on a
+#: block there, somebody else makes it.
+PROBE_HEIGHTS: Final = 2
 
 
 class Memory(Enum):
@@ -95,6 +98,11 @@ class Stop:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """Store and watermark agree and are both older than the node's last signature."""
+
+
 Verdict = Vote | Wait | Abstain | Stop
 
 
@@ -128,6 +136,22 @@ class Admission:
         """`Abstain` was noted durably."""
         self.known = Standing(Memory.OLDER, through)
 
+    def signed(self, height: int) -> Distrust | Stop | None:
+        """A final block carries a signature of this node that this process did not make.
+
+        While the node does not vote yet; what it means, or None where that was to be expected.
+        """
+        if self._limit is not None and height > self._limit:
+            return Stop(height)
+        memory, through = self.known.memory, self.known.through
+        if memory in (Memory.WHOLE, Memory.OLDER) and height > through:
+            return Distrust()
+        return None
+
+    def distrust(self) -> None:
+        """`Distrust` was noted durably."""
+        self.known = Standing(Memory.UNKNOWN)
+
     def verdict(self, height: int, validators: ValidatorSet) -> Verdict:
         """Whether the node may vote on the height after ``height``, its newest block.
 
@@ -154,7 +178,7 @@ class Admission:
         if self._limit is None:
             self._limit = highest + FORGOTTEN_HEIGHTS
         if not bounded and not fresh:
-            return Abstain(max(highest + FORGOTTEN_HEIGHTS, forgotten))
+            return Abstain(max(highest + FORGOTTEN_HEIGHTS + PROBE_HEIGHTS, forgotten))
         if height < through:
             return Wait(
                 f"This node does not vote up to height {through}, for which it may have signed "

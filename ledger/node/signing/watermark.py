@@ -12,8 +12,10 @@ says has been copied or put back, and vouches for nothing.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Protocol
@@ -68,7 +70,7 @@ class KernelTimes:
 
 
 class Watermark:
-    """The open file ``directory/watermark``, made when the first mark is set. One process uses it.
+    """The file ``directory/watermark``, made when the first mark is set. One process uses it.
 
     Args:
         directory: made if it is not there; it should not be part of a backup of the database.
@@ -85,30 +87,29 @@ class Watermark:
         self._chain = chain
         self._node = node
         self._times = times or KernelTimes()
-        self._file: int | None = None
         self._newest: Mark | None = None
         #: Why the file that was found vouches for nothing; empty if it does, or there is none.
         self.flaw = ""
         try:
             self._open(directory)
         except OSError as error:
-            self.close()
             raise StoreUnusable(f"{self.path}: cannot be used: {error.strerror}") from None
 
     def _open(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            with _opened(self.path, os.O_RDONLY) as file:
+                newest = read_marks(os.pread(file, 2 * SLOT_BYTES, 0))
+                changed = self._times.changed(file)
         except FileNotFoundError:
             return
-        newest = read_marks(os.pread(self._file, 2 * SLOT_BYTES, 0))
         if newest is None:
             self.flaw = "it cannot be read"
         elif (newest.chain, newest.node) != (self._chain, self._node):
             self.flaw = f"it is that of {newest.node}, or of another chain"
         else:
             self._newest = newest
-            if self._times.changed(self._file) > newest.written + TOLERANCE_MS:
+            if changed > newest.written + TOLERANCE_MS:
                 self.flaw = "it was copied or put back"
 
     @property
@@ -131,7 +132,7 @@ class Watermark:
             and (before.height, before.votes) >= (height, votes)
         ):
             return
-        self._note(height, votes, anew=self._file is None or bool(self.flaw))
+        self._note(height, votes, anew=self._newest is None or bool(self.flaw))
 
     def replace(self, height: int, votes: int) -> None:
         """Begin anew with a mark that may be lower than the one before.
@@ -147,11 +148,12 @@ class Watermark:
         sequence = 0 if self._newest is None else self._newest.sequence + 1
         mark = Mark(sequence, self._chain, self._node, height, votes, self._times.now())
         try:
-            if anew or self._file is None:
+            if anew:
                 self._create(mark)
             else:
-                _write(self._file, slot(mark), SLOT_BYTES * (sequence % 2))
-                os.fdatasync(self._file)
+                with _opened(self.path, os.O_WRONLY) as file:
+                    _write(file, slot(mark), SLOT_BYTES * (sequence % 2))
+                    os.fdatasync(file)
         except OSError as error:
             raise _typed(self.path, error) from error
         self._newest, self.flaw = mark, ""
@@ -162,24 +164,21 @@ class Watermark:
         empty = bytes(SLOT_BYTES)
         slots = [empty, empty]
         slots[mark.sequence % 2] = slot(mark)
-        file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
+        with _opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as file:
             _write(file, b"".join(slots), 0)
             os.fsync(file)
-            fresh.rename(self.path)
-            for directory in (self.path.parent, self.path.parent.parent):
-                _flush_directory(directory)
-        except BaseException:
-            os.close(file)
-            raise
-        self.close()
-        self._file = file
+        fresh.rename(self.path)
+        for directory in (self.path.parent, self.path.parent.parent):
+            _flush_directory(directory)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+    def remove(self) -> None:
+        """Take the file away; raises `StoreUnusable`."""
+        try:
+            self.path.unlink(missing_ok=True)
+            _flush_directory(self.path.parent)
+        except OSError as error:
+            raise _typed(self.path, error) from error
+        self._newest = None
 
 
 def slot(mark: Mark) -> bytes:
@@ -213,12 +212,18 @@ def _write(file: int, data: bytes, at: int) -> None:
         data, at = data[done:], at + done
 
 
-def _flush_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    file = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
-        os.fsync(directory)
+        yield file
     finally:
-        os.close(directory)
+        os.close(file)
+
+
+def _flush_directory(path: Path) -> None:
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as directory:
+        os.fsync(directory)
 
 
 def _typed(path: Path, error: OSError) -> StoreError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.chain.block import Header
+from ledger.chain.block import Certificate, CommitSignature, Header
 from ledger.chain.codec import Malformed
 from ledger.chain.constitution import Parameters
 from ledger.chain.store import StoreUnusable
@@ -144,11 +144,15 @@ async def test_old_news_is_none(rig: Rig) -> None:
     assert await rig.admitted()
 
 
-@pytest.mark.parametrize("what", ["forged", "another's", "garbage"])
-async def test_what_this_node_has_not_signed_is_malformed(rig: Rig, what: str) -> None:
-    forged = rig.prepare(3, key=key_of("n2"))
+async def test_what_this_node_has_not_signed_counts_for_nothing(rig: Rig) -> None:
+    rig.answer(rig.prepare(3, key=key_of("n2")))
+    assert await rig.admitted()
+
+
+@pytest.mark.parametrize("what", ["another's", "garbage"])
+async def test_what_is_no_statement_of_this_node_is_malformed(rig: Rig, what: str) -> None:
     other = encode_message(Prepare(3, 0, bytes(32), "n2", rig.signed(3, bytes(32)).signature))
-    raw = {"forged": forged, "another's": other, "garbage": b"\x00"}[what]
+    raw = {"another's": other, "garbage": b"\x00"}[what]
     with pytest.raises(Malformed):
         rig.answer(raw)
     assert not await rig.admitted()
@@ -169,6 +173,46 @@ async def test_one_that_goes_on_voting_is_noticed_by_one_that_waits(rig: Rig) ->
     rig.answer(rig.prepare(9), height=8)
     with pytest.raises(IdentityInUse):
         await rig.joining.admitted()
+
+
+def certificate(rig: Rig, height: int, *nodes: str) -> Certificate:
+    return Certificate(
+        height, 0, bytes(32), tuple(CommitSignature(node, bytes(64)) for node in nodes)
+    )
+
+
+async def test_a_block_with_a_signature_that_a_voting_node_did_not_make_stops_it(rig: Rig) -> None:
+    rig.answer()
+    assert await rig.admitted()
+    rig.joining.decided(certificate(rig, 3, "n2", "n3", "n4"))
+    with pytest.raises(IdentityInUse):
+        rig.joining.decided(certificate(rig, 3, "n1", "n2", "n3"))
+
+
+async def test_a_block_with_its_own_signature_is_as_it_should_be(rig: Rig) -> None:
+    rig.answer()
+    assert await rig.admitted()
+    rig.register.save([Vote(3, 0, "commit", bytes(32), b"m")])
+    rig.joining.decided(certificate(rig, 3, "n1", "n2", "n3"))
+    rig.chain.append()
+    rig.start()
+    rig.answer(height=3)
+    assert await rig.admitted()
+    rig.register.save([Vote(4, 0, "commit", bytes(32), b"m")])
+    rig.start()
+    rig.joining.decided(certificate(rig, 4, "n1", "n2", "n3"))
+    assert rig.joining.vouched
+
+
+async def test_a_machine_that_was_put_back_is_known_by_its_signature_on_later_blocks(
+    rig: Rig,
+) -> None:
+    rig.joining.decided(certificate(rig, 3, "n1", "n2", "n3"))
+    assert not rig.joining.vouched
+    assert rig.start().vouched is False
+    rig.answer(height=4)
+    assert not await rig.admitted()
+    assert "up to height 8" in rig.joining.reason
 
 
 async def test_votes_of_its_own_do_not_alarm_a_node(rig: Rig) -> None:

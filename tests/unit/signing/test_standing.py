@@ -6,9 +6,11 @@ import pytest
 
 from ledger.chain.block import Validator, ValidatorSet
 from ledger.node.signing.standing import (
+    PROBE_HEIGHTS,
     Abstain,
     Admission,
     Answer,
+    Distrust,
     Memory,
     Standing,
     Stop,
@@ -103,6 +105,14 @@ class TestANodeWhoseStoreIsWhole:
         admission.lost("n2")
         assert isinstance(admission.verdict(7, validators(4)), Wait)
 
+    def test_was_put_back_with_its_watermark_where_blocks_carry_its_later_signature(self) -> None:
+        admission = Admission(WHOLE)
+        assert admission.signed(8) == Distrust()
+        admission.distrust()
+        for place in (1, 2, 3):
+            admission.heard(f"n{place}", Answer(9))
+        assert admission.verdict(9, validators(4)) == Abstain(9 + 2 + PROBE_HEIGHTS)
+
     def test_alone_waits_for_nobody(self) -> None:
         assert judged(WHOLE, 0, size=1) == Vote()
 
@@ -115,6 +125,11 @@ class TestANodeWhoseStoreIsOlderThanItsWatermark:
             verdict = judged(self.OLDER, height, height, height, height)
             assert isinstance(verdict, Wait)
             assert "up to height 9" in verdict.reason
+
+    def test_expects_its_signature_on_blocks_up_to_it(self) -> None:
+        admission = Admission(self.OLDER)
+        assert admission.signed(9) is None
+        assert admission.signed(10) == Distrust()
 
     def test_votes_above_it(self) -> None:
         assert judged(self.OLDER, 9, 9, 9) == Vote()
@@ -136,12 +151,12 @@ class TestANodeThatNothingVouchesFor:
     def test_asks_a_whole_quorum_of_others(self) -> None:
         assert isinstance(judged(self.UNKNOWN, 7, 7, 7), Wait)
 
-    def test_abstains_two_heights_beyond_what_any_of_them_has(self) -> None:
-        assert judged(self.UNKNOWN, 7, 7, 8, 7) == Abstain(10)
-        assert judged(self.UNKNOWN, 9, 7, 8, 7) == Abstain(11)
+    def test_abstains_beyond_what_any_of_them_can_have_seen_it_sign(self) -> None:
+        assert judged(self.UNKNOWN, 7, 7, 8, 7) == Abstain(8 + 2 + PROBE_HEIGHTS)
+        assert judged(self.UNKNOWN, 9, 7, 8, 7) == Abstain(9 + 2 + PROBE_HEIGHTS)
 
     def test_abstains_further_where_others_show_more(self) -> None:
-        assert judged(self.UNKNOWN, 7, 7, Answer(7, forgotten=11), 7) == Abstain(11)
+        assert judged(self.UNKNOWN, 7, 7, Answer(7, forgotten=15), 7) == Abstain(15)
 
     def test_is_told_of_the_way_out_where_there_are_too_few_to_ask(self) -> None:
         verdict = judged(self.UNKNOWN, 7, 7, 7, size=3)
@@ -153,10 +168,19 @@ class TestANodeThatNothingVouchesFor:
         for place in (1, 2, 3):
             admission.heard(f"n{place}", Answer(7))
         decided = admission.verdict(7, validators(4))
-        assert decided == Abstain(9)
-        admission.abstain(9)
-        assert isinstance(admission.verdict(7, validators(4)), Wait)
-        assert admission.verdict(9, validators(4)) == Vote()
+        assert decided == Abstain(11)
+        admission.abstain(11)
+        assert isinstance(admission.verdict(10, validators(4)), Wait)
+        assert admission.verdict(11, validators(4)) == Vote()
+
+    def test_expects_its_old_signatures_up_to_two_heights_and_no_others(self) -> None:
+        admission = Admission(self.UNKNOWN)
+        assert admission.signed(40) is None
+        for place in (1, 2, 3):
+            admission.heard(f"n{place}", Answer(7))
+        admission.verdict(7, validators(4))
+        assert admission.signed(9) is None
+        assert admission.signed(10) == Stop(10)
 
 
 class TestANodeWithAnEmptyStore:
@@ -167,7 +191,7 @@ class TestANodeWithAnEmptyStore:
 
     def test_may_have_lost_everything_where_a_chain_exists(self) -> None:
         assert isinstance(judged(self.NONE, 0, 0, 5), Wait)
-        assert judged(self.NONE, 0, 0, 5, 5) == Abstain(7)
+        assert judged(self.NONE, 0, 0, 5, 5) == Abstain(9)
 
 
 class TestBeingBehind:

@@ -58,7 +58,6 @@ def opened(directory: Path, times: SetTimes | None = None, node: str = "n1") -> 
 def reached(directory: Path, times: SetTimes | None = None) -> tuple[int, int] | None:
     """Height and votes of the mark that a node finds when it starts."""
     found = opened(directory, times)
-    found.close()
     return None if found.mark is None else (found.mark.height, found.mark.votes)
 
 
