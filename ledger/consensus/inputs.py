@@ -65,7 +65,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The timer that `SetTimer` asked for ran out; the fields are those of the effect."""
+    """The timer that `SetTimer` asked for ran out; the fields are those of the effect.
+
+    A firing that waited while its timer was set anew or cancelled must not be handed over.
+    """
 
     timer: Timer
     height: int
@@ -74,12 +77,12 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class WorkPending:
-    """The mempool went from empty to not empty. Repeating it does no harm."""
+    """There is something to put into a block, and was nothing before. Repeating it does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neglected:
-    """A transaction of ours stays out of blocks for longer than it should: try another proposer.
+    """A transaction stays out of blocks for longer than it should: try another proposer.
 
     Only counts while no proposal is on the table at this height; say it right after `Begin`.
     """

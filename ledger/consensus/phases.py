@@ -95,5 +95,35 @@ def markdown() -> str:
     return "\n".join(rows) + "\n"
 
 
+def drawing() -> str:
+    """The transitions as a Mermaid state diagram, for the documentation.
+
+    What leads from every open phase to the same one is drawn once, from "any".
+    """
+    common = {
+        event: TRANSITIONS[OPEN[0], event]
+        for event in Event
+        if len({TRANSITIONS.get((phase, event)) for phase in OPEN}) == 1
+    }
+    edges: dict[tuple[str, str], list[str]] = {}
+    for (phase, event), following in TRANSITIONS.items():
+        if event not in common:
+            edges.setdefault((phase.value, following.value), []).append(_caption(event))
+    for event, target in common.items():
+        edges.setdefault(("any", target.value), []).append(_caption(event))
+    lines = ["stateDiagram-v2", '    state "any phase but decided" as any']
+    lines += [f"    [*] --> {Phase.WAITING.value}"]
+    lines += [
+        f"    {source} --> {target}: {'<br>or '.join(captions)}"
+        for (source, target), captions in edges.items()
+    ]
+    return "\n".join([*lines, f"    {Phase.DECIDED.value} --> [*]"]) + "\n"
+
+
+def _caption(event: Event) -> str:
+    """The cause without the effect, in a form that Mermaid reads."""
+    return event.value.partition(":")[0]
+
+
 def _place(member: Phase | Event) -> int:
     return list(type(member)).index(member)

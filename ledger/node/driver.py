@@ -28,6 +28,7 @@ from ledger.node.mempool import Mempool
 from ledger.node.net.frames import Consensus, Frame
 from ledger.node.pace import Pace
 from ledger.node.room import Room
+from ledger.node.timers import Timers
 
 _log = structlog.get_logger(__name__)
 
@@ -105,7 +106,7 @@ class Driver:
         self._accused = accused
         self._inputs: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
-        self._timers: dict[inputs.Timer, asyncio.TimerHandle] = {}
+        self._timers = Timers(self.feed)
         # In order, as they are cancelled in the end: a set would do that in the order of addresses.
         self._jobs: dict[asyncio.Task[None], None] = {}
         # Votes have a writer of their own: one must not wait behind the execution of a block.
@@ -154,7 +155,7 @@ class Driver:
                     validators=position.validators,
                     parameters=position.parameters,
                     votes=votes,
-                    work_pending=any(True for _ in self._mempool),
+                    work_pending=self._mempool.has_work(position.parameters.block_bytes),
                 )
             )
         )
@@ -166,13 +167,15 @@ class Driver:
         try:
             while True:
                 while self._inputs:
-                    for effect in self._core.handle(self._inputs.popleft()):
+                    item = self._inputs.popleft()
+                    if isinstance(item, inputs.TimerFired) and not self._timers.deliver(item):
+                        continue
+                    for effect in self._core.handle(item):
                         await self._carry_out(effect)
                 self._wake.clear()
                 await self._wake.wait()
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
+            self._timers.close()
             for job in self._jobs:
                 job.cancel()
             self._votes.shutdown(wait=True)
@@ -191,11 +194,9 @@ class Driver:
             case effects.Send(node, message):
                 self._send(node, Consensus(encode_message(message)))
             case effects.SetTimer(timer, height, view, delay_ms):
-                self._set_timer(timer, height, view, delay_ms)
+                self._timers.start(timer, height, view, delay_ms)
             case effects.CancelTimer(timer):
-                handle = self._timers.pop(timer, None)
-                if handle is not None:
-                    handle.cancel()
+                self._timers.stop(timer)
             case effects.BuildBlock(height, view):
                 self._start(self._build(height, view))
             case effects.CheckBlock(digest, block):
@@ -222,14 +223,6 @@ class Driver:
         self._jobs.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("consensus_job_failed", error=repr(error), exc_info=error)
-
-    def _set_timer(self, timer: inputs.Timer, height: int, view: int, delay_ms: int) -> None:
-        handle = self._timers.pop(timer, None)
-        if handle is not None:
-            handle.cancel()
-        fired = inputs.TimerFired(timer, height, view)
-        loop = asyncio.get_running_loop()
-        self._timers[timer] = loop.call_later(delay_ms / 1000, self.feed, fired)
 
     async def _persist(self, votes: tuple[Vote, ...]) -> None:
         loop = asyncio.get_running_loop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ledger.chain.codec import Malformed
 from ledger.chain.store import Store
@@ -38,7 +38,7 @@ class Inbox:
     Args:
         next_height: the height of the block that is built next.
         publish: passes a frame on to the validators, or towards them.
-        work: called when the pool goes from empty to not empty.
+        work: called when the first transaction that may stand in a block is there.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class Inbox:
     def _admit(self, transaction: Transaction) -> str:
         if not self._registered(transaction.body.signers[0]):
             return "unknown_signer"
-        was_empty = len(self._mempool) == 0
+        idle = self._mempool.idle
         admission = self._mempool.add(transaction, self._next_height())
-        if admission.accepted and was_empty:
+        if idle and not self._mempool.idle:
             self._work()
         return admission.reason
 
@@ -144,16 +144,8 @@ class Inbox:
         self._pass_on((raw for raw, _since in self._own.values()), send)
 
     def _pass_on(self, raws: Iterable[bytes], publish: Callable[[Transactions], object]) -> None:
-        batch: list[bytes] = []
-        size = 0
-        for raw in raws:
-            if batch and size + len(raw) > MAX_GOSSIP_BYTES // 2:
-                publish(Transactions(tuple(batch)))
-                batch, size = [], 0
-            batch.append(raw)
-            size += len(raw) + 8
-        if batch:
-            publish(Transactions(tuple(batch)))
+        for frame in in_frames(raws):
+            publish(frame)
 
     async def repeat(self) -> None:
         """Pass on again what stays out of blocks for long; runs until cancelled."""
@@ -202,3 +194,17 @@ class Inbox:
             waiters.remove(waiter)
         if not waiters and self._waiters.get(identity) is waiters:
             del self._waiters[identity]
+
+
+def in_frames(raws: Iterable[bytes]) -> Iterator[Transactions]:
+    """Envelopes in as few frames as they fit into."""
+    batch: list[bytes] = []
+    size = 0
+    for raw in raws:
+        if batch and size + len(raw) > MAX_GOSSIP_BYTES // 2:
+            yield Transactions(tuple(batch))
+            batch, size = [], 0
+        batch.append(raw)
+        size += len(raw) + 8
+    if batch:
+        yield Transactions(tuple(batch))

@@ -169,6 +169,15 @@ class Mempool:
         """The raw envelopes together."""
         return self._bytes
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing here may stand in a block now."""
+        return not self._ready
+
+    def has_work(self, block_bytes: int) -> bool:
+        """Whether a transaction waits that could stand in a block of so many bytes now."""
+        return any(len(transaction.raw) <= block_bytes for transaction in self._ready.values())
+
     def get(self, identity: bytes) -> Transaction | None:
         """The transaction with that id, if it is here."""
         return self._ready.get(identity) or self._waiting.get(identity)

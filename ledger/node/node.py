@@ -171,6 +171,9 @@ class Node(ChainReads):
         self._answer_frames()
         #: What happens at each final block, in this order.
         self._at_final = (
+            lambda executed, _certificate: self.seat.passed_over(
+                [done.id for done in executed.transactions]
+            ),
             self._settle,
             self._count,
             self._follow_membership,
@@ -249,7 +252,10 @@ class Node(ChainReads):
         self.relay.arrange(validators, followers)
 
     def _admissible(self, transaction: Transaction, height: int) -> str | None:
-        return admission_fault(transaction, self.chain, height, self.replica.parameters)
+        parameters = self.replica.parameters
+        if len(transaction.raw) > parameters.block_bytes:
+            return "too_large"
+        return admission_fault(transaction, self.chain, height, parameters)
 
     # --- its life ------------------------------------------------------------------------------
 

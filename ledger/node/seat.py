@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 
 from ledger.consensus import inputs
 from ledger.consensus.messages import decode_message
 from ledger.consensus.status import Status
 from ledger.contracts.replica import Replica
+from ledger.node.censorship import Watch
 from ledger.node.driver import Driver
+from ledger.node.inbox import in_frames
 from ledger.node.mempool import Mempool
 from ledger.node.net.frames import Consensus, GetHeard
 from ledger.node.net.links import Links
@@ -44,7 +46,7 @@ class Seat:
         self._make = make
         self._spawn = spawn
         self._driver: Driver | None = None
-        self._oldest: tuple[bytes, float] | None = None
+        self._watch = Watch()
 
     @property
     def taken(self) -> bool:
@@ -83,6 +85,7 @@ class Seat:
     async def _vote(self, driver: Driver) -> None:
         await self._joining.admitted()
         self._spawn(self._joining.watch())
+        self._spawn(self._keep_reminding())
         await driver.run()
 
     def _look_on(self) -> None:
@@ -107,17 +110,31 @@ class Seat:
         if self._neglected():
             self._driver.feed(inputs.Neglected())
 
+    def passed_over(self, included: Sequence[bytes]) -> None:
+        """A block with these transactions is final, which the mempool does not know yet."""
+        here = [identity for identity in included if identity in self._mempool]
+        line = (transaction.id for transaction in self._mempool)
+        self._watch.block(here, line, asyncio.get_running_loop().time())
+
     def _neglected(self) -> bool:
-        """Whether the oldest waiting transaction is passed over although blocks are made."""
-        first = next(iter(self._mempool), None)
-        if first is None:
-            self._oldest = None
-            return False
-        now = asyncio.get_running_loop().time()
-        if self._oldest is None or self._oldest[0] != first.id:
-            self._oldest = (first.id, now)
-            return False
-        return now - self._oldest[1] > 2 * self._replica.parameters.view_timeout / 1000
+        self._watch.gone(self._mempool.__contains__)
+        timeout = self._replica.parameters.view_timeout / 1000
+        return self._watch.complains(timeout, asyncio.get_running_loop().time())
+
+    async def _keep_reminding(self) -> None:
+        while True:
+            await asyncio.sleep(self._replica.parameters.view_timeout / 2000)
+            self.remind()
+
+    def remind(self) -> None:
+        """Forward to the proposer what it does not seem to have; twice in a view timeout."""
+        status = self.status()
+        if status is None or status.proposer == self._node:
+            return
+        line = (transaction.id for transaction in self._mempool)
+        due = [self._mempool.get(one) for one in self._watch.reminders(line, status.proposer)]
+        for frame in in_frames(each.raw for each in due if each is not None):
+            self._links.send(status.proposer, frame)
 
     def work(self) -> None:
         """There is something to put into a block."""

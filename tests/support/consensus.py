@@ -174,6 +174,8 @@ class Node:
         self.lives = 0
         self.timers: dict[Timer, int] = {}
         self.crash_after: int | None = None
+        #: What happened while the node got no processor; None while it runs.
+        self.missed: list[Input] | None = None
         self.core = Core(name, signing_key(name))
 
     @property
@@ -189,6 +191,7 @@ class Node:
         self.alive = True
         self.lives += 1
         self.crash_after = None
+        self.missed = None
         self.begin()
 
     def crash(self) -> None:
@@ -218,7 +221,21 @@ class Node:
 
         self.world.after(delay, guarded)
 
+    def freeze(self, milliseconds: int) -> None:
+        """Get no processor for a while; then take due timers first, as an event loop does."""
+        self.missed = []
+
+        def thaw() -> None:
+            missed, self.missed = self.missed or [], None
+            for happened in sorted(missed, key=lambda each: not isinstance(each, TimerFired)):
+                self.feed(happened)
+
+        self.later(milliseconds, thaw)
+
     def feed(self, happened: Input) -> None:
+        if self.missed is not None:
+            self.missed.append(happened)
+            return
         for effect in self.core.handle(happened):
             if not self.alive:
                 return

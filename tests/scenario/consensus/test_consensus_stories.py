@@ -2,6 +2,7 @@
 
 import pytest
 
+from ledger.consensus.inputs import WorkPending
 from ledger.consensus.messages import (
     MAX_VIEW,
     Commit,
@@ -11,7 +12,7 @@ from ledger.consensus.messages import (
     ViewChange,
 )
 from ledger.consensus.statements import view_change_statement
-from tests.support.consensus import CHAIN, Node, World, signing_key
+from tests.support.consensus import CHAIN, PARAMETERS, Node, World, signing_key
 
 
 def views(node: Node) -> list[int]:
@@ -69,6 +70,34 @@ def test_a_stopped_proposer_costs_one_view_change() -> None:
     start = world[survivors[0]].height
     assert world.reach(start + 4, *survivors)
     assert [view for view in views(world[survivors[0]])[start:] if view] == [1]
+
+
+def test_a_timer_that_beats_the_messages_of_a_stall_costs_a_view_change() -> None:
+    """Why a driver must not count the time in which its own process stood still.
+
+    With one validator stopped, all the others are needed. The proposal is in the socket of the one
+    that stalled, but its timer is taken first.
+    """
+    world = World(4)
+    world.start("n0", "n1", "n2")
+    assert world.reach(1)
+    world["n0"].freeze(2 * PARAMETERS.view_timeout)
+    goal = world["n0"].height + 2
+    assert world.reach(goal, "n0", "n1", "n2")
+    assert max(views(world["n0"])[:goal]) == 1
+
+
+def test_a_transaction_that_the_proposer_never_got_costs_a_view_change_when_nobody_forwards() -> (
+    None
+):
+    """Why a validator forwards what it has waiting before its timer runs out."""
+    world = World(4)
+    world.business = 0.0
+    world.start("n0", "n1", "n2")
+    for name in ("n0", "n2"):
+        world[name].feed(WorkPending())
+    assert world.reach(1, "n0", "n1", "n2")
+    assert views(world["n0"])[0] == 1
 
 
 @pytest.mark.parametrize("effects", range(1, 12))

@@ -9,7 +9,7 @@ from ledger.chain.block import Block
 from ledger.chain.vote import Vote
 from ledger.consensus.errors import ProtocolBug, Rule
 from ledger.consensus.inputs import Timer
-from ledger.consensus.phases import TRANSITIONS, Event, Phase, markdown, step
+from ledger.consensus.phases import TRANSITIONS, Event, Phase, drawing, markdown, step
 from tests.support.consensus import TAKEN
 from tests.support.puppets import Puppets, votes_of
 
@@ -142,6 +142,24 @@ def test_the_documentation_prints_the_table_of_the_code() -> None:
     assert markdown() in DOCUMENT.read_text(encoding="utf-8"), (
         "print it anew: python -c 'from ledger.consensus import phases; print(phases.markdown())'"
     )
+
+
+def test_the_documentation_draws_the_table_of_the_code() -> None:
+    assert f"```mermaid\n{drawing()}```\n" in DOCUMENT.read_text(encoding="utf-8"), (
+        "draw it anew: python -c 'from ledger.consensus import phases; print(phases.drawing())'"
+    )
+
+
+def test_the_drawing_has_an_arrow_for_every_row_of_the_table() -> None:
+    arrows = [line.split(":", 1) for line in drawing().splitlines() if "-->" in line]
+    drawn = {(ends.strip(), cause) for ends, *causes in arrows for cause in causes}
+    for (phase, event), following in TRANSITIONS.items():
+        caption = event.value.partition(":")[0]
+        assert any(
+            ends in (f"{phase.value} --> {following.value}", f"any --> {following.value}")
+            and caption in cause
+            for ends, cause in drawn
+        )
 
 
 @pytest.mark.parametrize("rule", Rule)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -198,6 +199,28 @@ async def test_timers_ring_once_unless_they_are_cancelled_or_set_anew(rig: Rig) 
     await until(lambda: rig.core.of(inputs.TimerFired))
     await asyncio.sleep(0.02)
     assert rig.core.of(inputs.TimerFired) == [inputs.TimerFired(inputs.Timer.VIEW, 1, 1)]
+
+
+async def test_a_timer_that_ran_out_behind_a_slow_disk_and_was_then_stopped_is_not_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The firing waits in the queue while a vote is written; what is told next must not be it."""
+    monkeypatch.setattr(rig.driver, "_save", lambda _votes: time.sleep(0.05))
+    rig.say(
+        effects.SetTimer(inputs.Timer.RESEND, 1, 0, 1),
+        effects.Persist((Vote(1, 0, "prepare", bytes(32), b"message"),)),
+        effects.CancelTimer(inputs.Timer.RESEND),
+        effects.SetTimer(inputs.Timer.IDLE, 1, 0, 1),
+    )
+    await until(lambda: rig.core.of(inputs.TimerFired))
+    assert rig.core.of(inputs.TimerFired) == [inputs.TimerFired(inputs.Timer.IDLE, 1, 0)]
+
+
+async def test_a_transaction_that_fits_into_no_block_is_no_work(rig: Rig) -> None:
+    transaction = rig.chain.transaction()
+    rig.mempool.add(transaction, 1)
+    assert rig.mempool.has_work(len(transaction.raw))
+    assert not rig.mempool.has_work(len(transaction.raw) - 1)
 
 
 async def test_a_block_is_built_from_what_waits(rig: Rig) -> None:

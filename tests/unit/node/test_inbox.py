@@ -91,6 +91,15 @@ async def test_bad_transactions_are_refused_with_their_reason(desk: Desk) -> Non
     assert len(desk.mempool) == 0
 
 
+async def test_what_may_not_stand_in_a_block_yet_neither_is_work_nor_hides_any(desk: Desk) -> None:
+    early = desk.chain.transaction(height=desk.chain.replica.head.height + 5)
+    assert desk.code(early.raw) == "accepted"
+    assert desk.work == 0
+    assert not desk.mempool.has_work(1_000_000)
+    assert desk.code(desk.chain.transaction().raw) == "accepted"
+    assert desk.work == 1
+
+
 async def test_what_is_on_the_chain_already_is_answered_as_final(desk: Desk) -> None:
     transaction = desk.chain.transaction()
     assert desk.code(transaction.raw) == "accepted"
