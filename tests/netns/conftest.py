@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -28,28 +28,37 @@ def hosts(
     """Seven hosts, every node up."""
     with Hosts(tmp_path_factory.mktemp("hosts"), seed=SEED) as consortium:
         request.config.stash[_told] = consortium
-        consortium.start()
-        yield consortium
+        try:
+            consortium.start()
+            yield consortium
+        finally:
+            log = consortium.home.parent / "nemesis.log"
+            log.write_text(f"seed {SEED}\n" + "\n".join(consortium.notes) + "\n")
 
 
 @pytest.fixture(scope="module")
 def writers(hosts: Hosts) -> Iterator[Writers]:
     """A client at each hospital, writing all the while."""
     with Writers(hosts, SEED) as clients:
-        clients.go_on_everywhere()
-        yield clients
+        try:
+            clients.go_on_everywhere()
+            yield clients
+        finally:
+            clients.history.save(hosts.home.parent / "history.jsonl")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[pytest.TestReport]:
-    report: pytest.TestReport = yield
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
     consortium = item.config.stash.get(_told, None)
     if report.failed and consortium is not None:
         report.sections.append(("seed", f"HEALTH_LEDGER_LAB_SEED={SEED}"))
         report.sections.append(("what was done to the network", "\n".join(consortium.notes)))
-        report.sections.append(("homes and logs are kept in", str(consortium.home)))
+        report.sections.append(("homes, logs and history are kept in", str(consortium.home.parent)))
+        reasons = [f"{consortium.node(host)} {consortium.reason(host)}" for host in consortium.all]
+        report.sections.append(("what nodes say of themselves", "\n".join(reasons)))
         for host in consortium.all:
             report.sections.append((f"log of {consortium.node(host)}", consortium.log_tail(host)))
     return report

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["add", "write", "read"]
@@ -73,6 +75,11 @@ class History:
     def acknowledged(self) -> list[Operation]:
         """Writes that a node said are final."""
         return [each for each in self.all() if each.outcome == "ok" and each.kind != "read"]
+
+    def save(self, path: Path) -> None:
+        """Write one JSON object a line, for whoever reads a failure."""
+        lines = (json.dumps(asdict(each)) + "\n" for each in self.all())
+        path.write_text("".join(lines))
 
     def summary(self) -> dict[str, int]:
         """How many operations ended how."""

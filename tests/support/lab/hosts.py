@@ -1,7 +1,7 @@
 """A consortium of seven hospitals, each with a host of its own that runs the real node.
 
 Nodes listen on their hosts' addresses with TLS and dial each other there, or, told so, through the
-lab's lines. Beside governance and registry the chain has `CONTRACT`, to which the clients write.
+lab's lines.
 """
 
 from __future__ import annotations
@@ -11,86 +11,32 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
-import msgspec
 
 from ledger.audit.source import open_store
 from ledger.audit.verify import verify_chain
 from ledger.chain.block import Header
 from ledger.chain.codec import decode
-from ledger.chain.genesis import GenesisContract, encode_genesis, read_genesis
+from ledger.chain.genesis import read_genesis
 from ledger.chain.handover import Trust
 from ledger.chain.transaction import decode_transaction
 from ledger.client.builder import Account
 from ledger.client.http import AsyncClient, Client
 from ledger.client.verify import trust_in
-from ledger.node.setup.config import NetworkConfig, parse_config
-from ledger.node.setup.founding import found_network, node_home
+from ledger.node.setup.founding import node_home
 from ledger.node.setup.home import load_home
 from tests.support.lab.checker import Block
+from tests.support.lab.founded import found
 from tests.support.lab.lab import API_PORT, PEER_PORT, ROOT, Lab
 
 T = TypeVar("T")
 
 BASE = f"http://127.0.0.1:{API_PORT}"
 
-CONTRACT = '''"""Registers that tell what they held before, and tokens that are counted."""
-
-from ledger.contracts.prelude import Map, export, init
-
-registers = Map("registers")
-tokens = Map("tokens")
-
-
-@init
-def found() -> None:
-    """Nothing to prepare."""
-
-
-@export
-def write(name: str, value: str) -> str:
-    before = registers.get(name, "")
-    registers[name] = value
-    return before
-
-
-@export
-def add(token: str) -> int:
-    tokens[token] = tokens.get(token, 0) + 1
-    return tokens[token]
-'''
-
-_NETWORK = """
-[network]
-name = "lab"
-title = "Consortium on real hosts"
-title_zh = "真实主机上的联盟"
-"""
-_MEMBER = """
-[[institutions]]
-id = "hospital-{n}"
-name = "Hospital {n}"
-name_zh = "医院{n}"
-kind = "county-hospital"
-county = "County {n}"
-
-[[institutions.nodes]]
-id = "node-{n}"
-role = "validator"
-host = "{address}"
-peer_port = {peer}
-api_port = {api}
-
-[[people]]
-key = "governor-{n}"
-institution = "hospital-{n}"
-roles = ["governor"]
-name = "Governor {n}"
-name_zh = "代表{n}"
-"""
 #: How long anything that must come about may take, in seconds: of patience, not of speed.
 PATIENCE = 150.0
 #: Debian's libfaketime, in the build for programs with threads.
@@ -112,15 +58,6 @@ def until(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T
     return found
 
 
-def configuration(hosts: Sequence[int], parameters: dict[str, int]) -> NetworkConfig:
-    """One hospital with one validator on each host."""
-    members = "".join(
-        _MEMBER.format(n=n, address=Lab.address(n), peer=PEER_PORT, api=API_PORT) for n in hosts
-    )
-    chosen = "\n".join(f"{name} = {value}" for name, value in parameters.items())
-    return parse_config(f"{_NETWORK}\n[parameters]\n{chosen}\n{members}")
-
-
 class Hosts:
     """The consortium. Use as a context manager; everything ends with it.
 
@@ -134,17 +71,11 @@ class Hosts:
     def __init__(self, directory: Path, hosts: int = 7, seed: int = 0, **parameters: int) -> None:
         short = {"view_timeout": 2000, "view_timeout_cap": 10_000, "empty_block_interval": 3000}
         self.all = list(range(1, hosts + 1))
-        config = configuration(self.all, {**short, **parameters})
-        founding = found_network(
-            config, directory / "home", passphrase=None, insecure=True,
-            now_ms=time.time_ns() // 1_000_000,
-        )  # fmt: skip
-        self.home = founding.home
+        self.home = found(directory / "home", self.all, {**short, **parameters})
+        self.genesis = read_genesis(self.home / "genesis.json")
         self.notes: list[str] = []
         self._wrong_clocks: set[int] = set()
         self._begun = time.monotonic()
-        self._add_contract()
-        self._api_for_the_host_alone()
         self.lab = Lab(hosts, seed)
         self._clients: dict[int, Client] = {}
 
@@ -155,22 +86,6 @@ class Hosts:
         for client in self._clients.values():
             client.close()
         self.lab.close()
-
-    def _add_contract(self) -> None:
-        path = self.home / "genesis.json"
-        genesis = read_genesis(path)
-        more = GenesisContract("register", CONTRACT, {})
-        genesis = msgspec.structs.replace(genesis, contracts=(*genesis.contracts, more))
-        self.genesis = genesis
-        for place in (path, *(self.node_home(host) / "genesis.json" for host in self.all)):
-            place.write_bytes(encode_genesis(genesis))
-
-    def _api_for_the_host_alone(self) -> None:
-        """Without a token an API listens on loopback only; there each host's clients are."""
-        for host in self.all:
-            path = self.node_home(host) / "node.toml"
-            head, api, rest = path.read_text().partition("[api]\n")
-            path.write_text(head + api + rest.replace(Lab.address(host), "127.0.0.1", 1))
 
     def note(self, text: str) -> None:
         """Write down what is done to the network, for whoever reads a failure."""
@@ -218,8 +133,7 @@ class Hosts:
         """Start the nodes of some hosts, or of all, and wait until each is ready."""
         wanted = list(hosts) or self.all
         self.launch(*wanted)
-        for host in wanted:
-            until(lambda host=host: self._ready(host), f"{self.node(host)} being ready")
+        self._wait_ready(wanted)
 
     def dead(self) -> list[int]:
         """The hosts whose node does not run."""
@@ -227,6 +141,8 @@ class Hosts:
 
     def launch(self, *hosts: int) -> None:
         """Start the nodes of some hosts, and wait for nothing."""
+        if not hosts:
+            return
         self.note(f"start {hosts}")
         for host in hosts:
             home = self.node_home(host)
@@ -245,6 +161,10 @@ class Hosts:
             environment["PYTHONPATH"] = str(ROOT)
             self.lab.start(host, command, home / "node.log", **environment)
 
+    def _wait_ready(self, hosts: Sequence[int]) -> None:
+        for host in hosts:
+            until(partial(self._ready, host), f"{self.node(host)} being ready")
+
     def _ready(self, host: int) -> bool:
         code = self.lab.ended(host)
         assert code is None, f"{self.node(host)} ended with {code}\n{self.log_tail(host)}"
@@ -261,7 +181,7 @@ class Hosts:
         for host in hosts:
             self.lab.signal(host, "SIGKILL")
         for host in hosts:
-            until(lambda host=host: not self.lab.alive(host), f"the end of {self.node(host)}")
+            until(partial(self._gone, host), f"the end of {self.node(host)}")
 
     def stop(self, *hosts: int) -> None:
         """End nodes in an orderly way."""
@@ -271,7 +191,10 @@ class Hosts:
         for host in running:
             self.lab.signal(host, "SIGTERM")
         for host in running:
-            until(lambda host=host: not self.lab.alive(host), f"the end of {self.node(host)}")
+            until(partial(self._gone, host), f"the end of {self.node(host)}")
+
+    def _gone(self, host: int) -> bool:
+        return not self.lab.alive(host)
 
     def pause(self, *hosts: int) -> None:
         self.note(f"pause {hosts}")
@@ -349,8 +272,9 @@ class Hosts:
             self.lab.signal(host, "SIGCONT")
             if host in self._wrong_clocks:
                 self.set_clock(host, 0)
-        if dead:
-            self.start(*dead)
+        self.launch(*dead)
+        # Not only those: one that was started before may still be on its way.
+        self._wait_ready(self.all)
 
     def come_together(self) -> int:
         """Wait until every node is past the highest block of any at this moment; that height."""
@@ -372,6 +296,16 @@ class Hosts:
 
     def status(self, host: int) -> dict[str, Any]:
         return self.client(host).status()
+
+    def reason(self, host: int) -> str:
+        """What a node says about how it stands, in its own words, or that it says nothing."""
+        transport = httpx.HTTPTransport(uds=str(self.lab.gate(host)))
+        with httpx.Client(transport=transport, timeout=2.0) as client:
+            try:
+                status = client.get(f"{BASE}/v1/status").json()
+            except httpx.TransportError as error:
+                return f"no answer: {error!r}"
+        return f"height {status['height']}: {status['reason']}"
 
     def height(self, host: int) -> int:
         return int(self.status(host)["height"])

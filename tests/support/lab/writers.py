@@ -14,11 +14,11 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from ledger.chain.codec import Malformed
-from ledger.chain.transaction import Transaction
-from ledger.client.builder import Account, build, call
+from ledger.chain.transaction import Call, Transaction
+from ledger.client.builder import build, call
 from ledger.client.http import AsyncClient, NodeRefused, NodeUnreachable
 from ledger.client.requests import Submitted
-from tests.support.lab.history import History, Operation
+from tests.support.lab.history import History, Kind, Operation
 from tests.support.lab.hosts import Hosts, until
 
 #: How long a node is asked to wait for the outcome, and how long the client waits, in seconds.
@@ -142,20 +142,17 @@ class Writers:
                 operation = self._begin("add", number, home, value, value, transaction)
             await self._write(operation, transaction.raw, places, clients)
 
-    def _account(self, number: int) -> Account:
-        return self._accounts[number]
-
-    def _signed(self, number: int, wanted: object) -> Transaction:
+    def _signed(self, number: int, wanted: Call) -> Transaction:
         first = max(0, self._known_height - LEEWAY)
         chain = self._hosts.genesis.chain_id()
-        return build(chain, first, WINDOW, [wanted], [self._account(number)])  # type: ignore[list-item]
+        return build(chain, first, WINDOW, [wanted], [self._accounts[number]])
 
     def _begin(
-        self, kind: str, number: int, home: int, key: str, value: str, transaction: Transaction
+        self, kind: Kind, number: int, home: int, key: str, value: str, transaction: Transaction
     ) -> Operation:
         node = self._hosts.node(home)
         identity = transaction.id.hex()
-        return self.history.invoke(kind, number, node, key, value, identity)  # type: ignore[arg-type]
+        return self.history.invoke(kind, number, node, key, value, identity)
 
     async def _write(
         self, operation: Operation, raw: bytes, places: list[int], clients: dict[int, AsyncClient]
