@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +25,9 @@ from ledger.chain.handover import Handover, InvalidProof, Trust, handovers
 from ledger.chain.result import decode_result
 from ledger.chain.store import Store, StoreFull, StoreUnusable
 from ledger.crypto.hashing import HASH_SIZE
+
+#: Called again and again during long work, so that a node can let others have their turn.
+Breathe = Callable[[], None]
 
 
 class ArchiveWriter:
@@ -77,7 +81,12 @@ class ArchiveWriter:
 
 
 def write_archive(
-    store: Store, directory: Path, first: int, last: int, trust: Trust
+    store: Store,
+    directory: Path,
+    first: int,
+    last: int,
+    trust: Trust,
+    breathe: Breathe | None = None,
 ) -> tuple[Path, Summary]:
     """Write blocks of a store to an archive file in a directory, all of it or nothing.
 
@@ -88,23 +97,25 @@ def write_archive(
         store: holds the blocks ``first`` to ``last``, both included.
         directory: where the file goes; made if need be, for its owner only.
         trust: the genesis against which the file is verified.
+        breathe: called after each block.
 
     Raises:
         StoreUnusable: a block is missing or not good, or the file cannot be written.
         StoreFull: there is no room for the file.
     """
     partial = directory / f"{trust.chain.hex()[:16]}-{first:012d}-{last:012d}.partial"
+    pause = breathe or _go_on
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = next(directory.glob(f"{partial.stem}-*.archive"), None)
         if there is not None:
-            return there, verify_archive(there, trust)
+            return there, verify_archive(there, trust, lambda *_: pause())
         flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
         with os.fdopen(os.open(partial, flags, 0o600), "wb") as file:
-            name = _write(store, file, first, last, trust.chain)
+            name = _write(store, file, first, last, trust.chain, pause)
             file.flush()
             os.fsync(file.fileno())
-        summary = verify_archive(partial, trust)
+        summary = verify_archive(partial, trust, lambda *_: pause())
         path = partial.replace(directory / str(name))
         _sync_directory(directory)
     except OSError as error:
@@ -117,7 +128,13 @@ def write_archive(
     return path, summary
 
 
-def _write(store: Store, file: BinaryIO, first: int, last: int, chain: bytes) -> ArchiveName:
+def _go_on() -> None:
+    """What breathing is where nobody waits."""
+
+
+def _write(
+    store: Store, file: BinaryIO, first: int, last: int, chain: bytes, breathe: Breathe
+) -> ArchiveName:
     leading = handovers(store, last)
     writer = ArchiveWriter(file, Beginning(chain, first, last, len(leading)), leading)
     for height in range(first, last + 1):
@@ -126,6 +143,7 @@ def _write(store: Store, file: BinaryIO, first: int, last: int, chain: bytes) ->
         if block is None or certificate is None or results is None:
             raise StoreUnusable(f"there is no block {height}")
         writer.add(ArchivedBlock(block.header, certificate, block.transactions, results))
+        breathe()
     return writer.finish()
 
 

@@ -109,6 +109,14 @@ def oldest_repeatable(read: Read, height: int) -> int:
     return oldest
 
 
+def longest_window(read: Read) -> int:
+    """The longest validity window, in heights, that the schedule of parameters names."""
+    default = Parameters().validity_window
+    schedule = _schedule(read, PARAMETERS_KEY)
+    longest: int = max(entry["values"].get("validity_window", default) for entry in schedule)
+    return longest
+
+
 def next_proposer(validators: ValidatorSet, parent_proposer: str, height: int, term: int) -> int:
     """The place of the proposer of view 0 at ``height``.
 

@@ -47,6 +47,10 @@ def write_export(store: Store, path: Path, progress: Progress | None = None) -> 
     genesis, blocks = store.genesis(), store.height() + 1
     if genesis is None:
         raise StoreUnusable("the store holds no chain")
+    if store.base() > 0:
+        raise StoreUnusable(
+            f"the store holds the blocks from {store.base()} on; those before are in archive files"
+        )
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:

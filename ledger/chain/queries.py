@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, select
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from ledger.chain import schema
 from ledger.chain.database import Database
@@ -129,3 +129,48 @@ class Queries:
         self.drop_meta = query(delete(schema.meta).where(schema.meta.c.name == bindparam("name")))
         self.add_trail = query(insert(schema.trail))
         self.add_handover = query(insert(schema.handovers))
+
+        # Pruning.
+        archives = schema.archives.c
+        self.archives = query(select(schema.archives).order_by(archives.first))
+        self.archive_of = query(
+            select(schema.archives).where(
+                archives.first <= bindparam("at"), archives.last >= bindparam("still")
+            )
+        )
+        self.last_archived = query(select(func.max(archives.last)))
+        self.add_archive = query(insert(schema.archives))
+        self.drop_blocks = query(delete(schema.blocks).where(blocks.height < height))
+        self.empty_block = query(
+            update(schema.blocks)
+            .where(blocks.height == height)
+            .values(results=bindparam("no_results"), body=bindparam("no_body"))
+        )
+        self.written = query(
+            select(state.id, state.name, state.height, state.key, state.value.is_(None))
+            .where(state.id > bindparam("after"))
+            .order_by(state.id)
+            .limit(bindparam("rows"))
+        )
+        self.drop_superseded = query(
+            delete(schema.state).where(
+                state.name == bindparam("name"),
+                state.height < height,
+                state.key == bindparam("key"),
+            )
+        )
+        self.drop_state = query(delete(schema.state).where(state.id == bindparam("id")))
+        self.next_tree = query(select(func.min(tiles.height)).where(tiles.height > height))
+        self.drop_tile = query(
+            delete(schema.tiles).where(tiles.height == height, tiles.path == bindparam("path"))
+        )
+        self.oldest_trail = query(
+            select(trail.height, trail.ids)
+            .where(trail.height < height)
+            .order_by(trail.height)
+            .limit(bindparam("rows"))
+        )
+        self.drop_trail = query(delete(schema.trail).where(trail.height == height))
+        self.drop_transaction = query(
+            delete(schema.transactions).where(transactions.id == bindparam("id"))
+        )

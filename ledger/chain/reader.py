@@ -13,9 +13,13 @@ from ledger.chain.database import Database, StoreUnusable
 from ledger.chain.merkle import Log
 from ledger.chain.queries import queries
 from ledger.chain.rows import (
+    BASE_MARK,
     MAX_RESULTS_BYTES,
+    StoredArchive,
     StoredBlock,
     StoredEntry,
+    WrittenRow,
+    decode_mark,
     decoded,
     decoded_array,
     decoded_header,
@@ -36,6 +40,11 @@ class StoreReader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queries = queries(database)
+
+    @property
+    def queries(self) -> Queries:
+        """The statements of this store, for `Store.maintenance`."""
+        return self._queries
 
     @property
     def read_only(self) -> bool:
@@ -77,8 +86,13 @@ class StoreReader:
         Of the block just below it, header, certificate and state are here. Whatever lies further
         back is answered with None, except for what `trace` and `ledger.chain.handover` need.
         """
-        raw = self._meta("base")
-        return 0 if raw is None else int.from_bytes(raw, "big")
+        mark = self.mark(BASE_MARK)
+        return mark[0] if mark else 0
+
+    def mark(self, name: str) -> tuple[int, ...] | None:
+        """Numbers of ``meta`` that say how far something has come; None where it never began."""
+        raw = self._meta(name)
+        return None if raw is None else decode_mark(raw)
 
     def header(self, height: int) -> Header | None:
         row = self._database.one(self._queries.header, (height,))
@@ -134,6 +148,15 @@ class StoreReader:
             return 0, 0
         return height + 1, self._database.one(self._queries.total, (height,))[0]
 
+    def total(self, height: int) -> int:
+        """How many transactions the chain has up to a height, as far as this store has counted;
+        raises `LookupError` where the block is not here."""
+        row = self._database.one(self._queries.total, (height,))
+        if row is None:
+            raise LookupError(f"there is no block {height}")
+        total: int = row[0]
+        return total
+
     def trace(self, height: int) -> tuple[Header, bytes] | None:
         """A header and the ids of its block's transactions, one after the other.
 
@@ -150,6 +173,16 @@ class StoreReader:
     def kept_handovers(self, height: int) -> list[bytes]:
         """The encoded handovers of blocks below `base` that come before a height, ascending."""
         return [row[0] for row in self._database.all(self._queries.kept_handovers, (height,))]
+
+    def archives(self) -> list[StoredArchive]:
+        """The archive files that hold blocks below `base`, by height, as far as they were written
+        by this node."""
+        return [StoredArchive(*row) for row in self._database.all(self._queries.archives)]
+
+    def archive_of(self, height: int) -> StoredArchive | None:
+        """The archive file that holds the block of a height."""
+        row = self._database.one(self._queries.archive_of, (height, height))
+        return None if row is None else StoredArchive(*row)
 
     # The state.
 
@@ -221,6 +254,31 @@ class StoreReader:
         """The version of a tile that was written at exactly that height."""
         row = self._database.one(self._queries.tile, (height, path))
         return None if row is None else row[0]
+
+    # What pruning goes through.
+
+    def written(self, after: int, rows: int) -> list[WrittenRow]:
+        """The next rows of ``state`` behind a number, in the order in which they were written."""
+        found = self._database.all(self._queries.written, (after, rows))
+        return [
+            WrittenRow(number, name, height, key, bool(deleted))
+            for number, name, height, key, deleted in found
+        ]
+
+    def newest_row(self) -> int:
+        """The number of the newest row of ``state``; 0 where there is none."""
+        newest: int | None = self._database.one(self._queries.last_state)[0]
+        return newest or 0
+
+    def next_tree(self, height: int) -> int | None:
+        """The first height above the given one whose block changed the state tree."""
+        following: int | None = self._database.one(self._queries.next_tree, (height,))[0]
+        return following
+
+    def oldest_traces(self, end: int, rows: int) -> list[tuple[int, bytes]]:
+        """Height and ids of the oldest rows of ``trail`` before a height."""
+        found = self._database.all(self._queries.oldest_trail, (end, rows))
+        return [(height, ids) for height, ids in found]
 
     # The log of headers.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.chain import limits
 from ledger.chain.block import Header, check_header
@@ -43,6 +43,46 @@ class StoredEntry:
     key: bytes
     height: int
     value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArchive:
+    """An archive file that holds the blocks ``first`` to ``last``, its name, its size in bytes, and
+    when it was written, in milliseconds since 1970-01-01 UTC."""
+
+    first: int
+    last: int
+    file: str
+    size: int
+    time: int
+
+
+class WrittenRow(NamedTuple):
+    """A row of ``state`` without its value; ``deleted`` where it has none."""
+
+    id: int
+    name: int
+    height: int
+    key: bytes
+    deleted: bool
+
+
+#: The entries of ``meta`` that say what a store does not hold; one that holds all has none.
+BASE_MARK = "base"
+STATE_MARK = "swept-state"
+TILES_MARK = "swept-tiles"
+MARKS = (BASE_MARK, STATE_MARK, TILES_MARK)
+_MARK = 8
+
+
+def encode_mark(*numbers: int) -> bytes:
+    """Numbers as an entry of ``meta``: 8 bytes each, big-endian."""
+    return b"".join(number.to_bytes(_MARK, "big") for number in numbers)
+
+
+def decode_mark(raw: bytes) -> tuple[int, ...]:
+    """The numbers of an entry of ``meta``."""
+    return tuple(int.from_bytes(raw[at : at + _MARK], "big") for at in range(0, len(raw), _MARK))
 
 
 def key_number(key: bytes) -> int:

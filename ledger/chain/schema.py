@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 #: The newest revision in `ledger.chain.migrations`: what the tables below are.
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 
 metadata = MetaData()
 
@@ -46,6 +46,7 @@ def _word(length: int) -> String:
 
 #: ``genesis``: the genesis file; ``chain``: its hash. ``base``: the height of the oldest block
 #: whose body is here, as 8 bytes big-endian; absent for 0.
+#: ``swept-state``, ``swept-tiles``: see `ledger.chain.pruning`.
 meta = Table(
     "meta",
     metadata,
@@ -131,6 +132,17 @@ handovers = Table(
     metadata,
     Column("height", _ROW, primary_key=True, autoincrement=False),
     Column("handover", LargeBinary, nullable=False),
+)
+
+#: The archive files that hold blocks below the base, and when (ms since 1970) each was written.
+archives = Table(
+    "archives",
+    metadata,
+    Column("first", _ROW, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+    Column("file", _word(128), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
 )
 
 #: What has arrived of a snapshot that is not complete yet; see `ledger.chain.staging`.

@@ -6,8 +6,9 @@ on the disk when `Store.commit` returns; after any crash the store is at a block
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Self
@@ -29,7 +30,7 @@ from ledger.chain.genesis import Genesis, decode_genesis, encode_genesis
 from ledger.chain.merkle import Log
 from ledger.chain.queries import Queries
 from ledger.chain.reader import StoreReader
-from ledger.chain.rows import StoredBlock, StoredEntry, key_number, map_number
+from ledger.chain.rows import MARKS, StoredBlock, StoredEntry, key_number, map_number
 from ledger.chain.snapshot import Anchor, Trace
 from ledger.chain.staging import Staging
 from ledger.chain.vote import Vote
@@ -229,7 +230,8 @@ class Store(StoreReader):
             with self._database.transaction() as writer:
                 for statement in queries.clear_chain:
                     writer.run(statement)
-                writer.run(queries.drop_meta, ("base",))
+                for mark in MARKS:
+                    writer.run(queries.drop_meta, (mark,))
                 self._put_meta(writer, {"base": (header.height + 1).to_bytes(8, "big")})
                 certificate = encode(anchor.certificate)
                 block = (header.height, header.height, 0, encode(header), certificate, b"", b"")
@@ -348,6 +350,25 @@ class Store(StoreReader):
             places = sorted((tx_id, height, place) for place, tx_id in enumerate(ids))
             writer.many(queries.add_transaction, places)
         _insert_state(writer, queries, height, self._state_rows + 1, writes, tiles)
+
+    # Housekeeping.
+
+    @contextlib.contextmanager
+    def maintenance(self) -> Iterator[Writer]:
+        """A transaction of `ledger.chain.pruning`, between those of blocks and votes."""
+        with self._writing, self._database.transaction() as writer:
+            yield writer
+
+    def prepare_reclaiming(self) -> bool:
+        """Make `reclaim` possible in a store that an earlier version made, which may take long;
+        True if there was something to do."""
+        with self._writing:
+            return self._database.prepare_reclaiming()
+
+    def reclaim(self) -> bool:
+        """Give some room of deleted rows back to the operating system; True if there is more."""
+        with self._writing:
+            return self._database.reclaim()
 
     # Votes.
 

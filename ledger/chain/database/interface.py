@@ -160,6 +160,21 @@ class Database(ABC):
             for index in sorted(table.indexes, key=lambda index: str(index.name)):
                 writer.run(self.query(CreateIndex(index)))
 
+    # Giving room back, by the thread that writes.
+
+    def prepare_reclaiming(self) -> bool:
+        """Make `reclaim` possible in a database that was made when it was not, which may take long;
+        True if there was something to do."""
+        return False
+
+    def reclaim(self) -> bool:
+        """Give back to the operating system some of the room of rows that are gone.
+
+        A small piece of work; True where more may be left. Nothing to do where the database itself
+        uses that room again.
+        """
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Close every connection, also those of other threads; they must not be used after."""

@@ -40,6 +40,10 @@ _PRAGMAS: Final = (
 _WRITER_CACHE_KIB: Final = 32_768
 _READER_CACHE_KIB: Final = 8_192
 
+#: How many pages one step of `SqliteDatabase.reclaim` moves.
+_RECLAIMED_PAGES: Final = 500
+_INCREMENTAL: Final = 2
+
 _BUSY: Final = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED))
 
 
@@ -147,9 +151,7 @@ class SqliteDatabase(Database):
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Writer]:
-        connection = self._writer
-        if connection is None:
-            raise StoreUnusable("the store was opened to be read")
+        connection = self._writing()
         with _typed_errors():
             cursor = connection.execute("BEGIN IMMEDIATE")
             try:
@@ -172,6 +174,38 @@ class SqliteDatabase(Database):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
             connection.commit()
+
+    def prepare_reclaiming(self) -> bool:
+        # A file made by an earlier version has no map of its pages; only VACUUM adds one.
+        with _typed_errors():
+            if self._number("auto_vacuum") == _INCREMENTAL:
+                return False
+            self._run("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")
+            return True
+
+    def reclaim(self) -> bool:
+        with _typed_errors():
+            if self._number("auto_vacuum") != _INCREMENTAL:
+                return False
+            if self._number("freelist_count"):
+                # `execute` would take a single step of it, which frees a single page.
+                self._run(f"PRAGMA incremental_vacuum({_RECLAIMED_PAGES});")
+                return True
+            # Readers may keep the log as long as it is; it is then cut the next time.
+            self._run("PRAGMA wal_checkpoint(TRUNCATE);")
+            return False
+
+    def _number(self, pragma: str) -> int:
+        number: int = self._writing().execute(f"PRAGMA {pragma}").fetchone()[0]
+        return number
+
+    def _run(self, script: str) -> None:
+        self._writing().executescript(script)
+
+    def _writing(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise StoreUnusable("the store was opened to be read")
+        return self._writer
 
     def close(self) -> None:
         with self._lock:
@@ -249,6 +283,8 @@ def _connect(address: str, cache_kib: int, *, write: bool = False) -> sqlite3.Co
         for pragma in (*_PRAGMAS, f"cache_size=-{cache_kib}"):
             connection.execute(f"PRAGMA {pragma}")
         if write:
+            # Takes effect only before the first table is made.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
             if mode != "wal":
                 raise sqlite3.OperationalError(f"journal mode {mode} where WAL is needed")

@@ -239,7 +239,7 @@ class TestTamperedStores:
         reference = dump(good)
         path = tmp_path / "ledger.db"
         noticed = 0
-        for _ in range(30):
+        for _ in range(45):
             damaged = bytearray(whole)
             damaged[rng.randrange(100, len(whole))] ^= 1 << rng.randrange(8)
             path.write_bytes(damaged)
