@@ -11,7 +11,7 @@ from ledger.chain import limits, merkle
 from ledger.chain.block import Block, Certificate, Header
 from ledger.chain.database import Database, StoreUnusable
 from ledger.chain.merkle import Log
-from ledger.chain.queries import queries
+from ledger.chain.queries import Queries, queries
 from ledger.chain.rows import (
     BASE_MARK,
     MAX_RESULTS_BYTES,
