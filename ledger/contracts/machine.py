@@ -130,6 +130,8 @@ class Machine:
         transactions: Sequence[Transaction],
         gas_limit: int,
         block_gas: int = limits.MAX_BLOCK_GAS,
+        *,
+        overlay: Overlay | None = None,
     ) -> Execution:
         """Run the transactions of a block in order.
 
@@ -139,11 +141,15 @@ class Machine:
             block_gas: no transaction is run any more once those before have used so much; there
                 are fewer results than transactions then. The calls of one transaction together
                 get no more either.
+            overlay: where the writes go, for those who want to look on; over ``read`` and empty.
 
         Raises:
             Malformed: the state holds what no contract wrote.
         """
-        return _with_room(lambda: self._execute(read, context, transactions, gas_limit, block_gas))
+        writes = overlay or Overlay(read)
+        return _with_room(
+            lambda: self._execute(writes, context, transactions, gas_limit, block_gas)
+        )
 
     def query(
         self,
@@ -186,13 +192,12 @@ class Machine:
 
     def _execute(
         self,
-        read: Read,
+        overlay: Overlay,
         context: BlockContext,
         transactions: Sequence[Transaction],
         gas: int,
         block_gas: int,
     ) -> Execution:
-        overlay = Overlay(read)
         results: list[Result] = []
         spent = 0
         for transaction in transactions:
