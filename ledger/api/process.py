@@ -19,7 +19,6 @@ from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreError
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
-from ledger.node.driver import Diverged
 from ledger.node.node import Node
 from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.setup.tomlfile import InvalidFile
@@ -54,7 +53,7 @@ def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
                 store.close()
     except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, Malformed) as error:
         raise CannotRun(str(error)) from error
-    except (Diverged, IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
+    except (IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error
 
 

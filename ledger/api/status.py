@@ -36,6 +36,20 @@ class ExpiryModel(Model):
     expires: Milliseconds
 
 
+class DivergenceModel(Model):
+    """Where this node and another came to different results for one block."""
+
+    height: Height
+    peer: str
+    transaction: str
+    call: int
+    place: str
+    what: str
+    ours: str
+    theirs: str
+    sentence: str
+
+
 class StatusModel(Model):
     """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
 
@@ -82,6 +96,18 @@ class StatusModel(Model):
                         "what": "TLS certificate of this node",
                         "expires": 1798761600000,
                     },
+                    "clock_behind": 12,
+                    "divergence": {
+                        "height": 43,
+                        "peer": "n-luochuan",
+                        "transaction": EXAMPLE_HASH,
+                        "call": 0,
+                        "place": "consent:57",
+                        "what": "consent/consents/c-1",
+                        "ours": "1",
+                        "theirs": "2",
+                        "sentence": "compared with n-luochuan: …",
+                    },
                     "version": "0.1.0",
                 }
             ]
@@ -108,6 +134,8 @@ class StatusModel(Model):
     view_changes: int
     syncing: bool
     next_expiry: ExpiryModel | None
+    clock_behind: int
+    divergence: DivergenceModel | None
     version: str
 
 

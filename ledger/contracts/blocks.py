@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.chain import merkle
 from ledger.chain.block import PROTOCOL_VERSION, Block, Header, ValidatorSet, identities_hash
@@ -20,6 +20,9 @@ from ledger.chain.rules import InvalidHeader, check_successor
 from ledger.chain.statetree import TreeUpdate
 from ledger.chain.transaction import Transaction, decode_transaction, verify_signatures
 from ledger.contracts.machine import BlockContext, Execution, Machine
+
+_RESULTS_ROOT: Final = "results root"
+_STATE_ROOT: Final = "state root"
 
 
 class BlockFault(ValueError):
@@ -39,6 +42,11 @@ class BlockFault(ValueError):
         where = "" if transaction is None else f"transaction {transaction}: "
         detail = f" (expected {expected}, found {found})" if expected or found else ""
         super().__init__(f"{where}{what}{detail}")
+
+    @property
+    def of_execution(self) -> bool:
+        """Whether the block is well-formed and only its execution came out otherwise here."""
+        return self.what in (_RESULTS_ROOT, _STATE_ROOT)
 
 
 class Updates(Protocol):
@@ -237,9 +245,9 @@ def check(
             "the block's gas ran out before this one", transaction=len(execution.results)
         )
     encoded = tuple(encode(result) for result in execution.results)
-    _same("results root", merkle.root(encoded), header.results_root)
+    _same(_RESULTS_ROOT, merkle.root(encoded), header.results_root)
     update = tip.tree.update(execution.writes, header.height)
-    _same("state root", update.root, header.state_root)
+    _same(_STATE_ROOT, update.root, header.state_root)
     return Executed(
         block, transactions, tuple(execution.results), encoded, execution.writes, update
     )

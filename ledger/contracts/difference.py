@@ -47,8 +47,9 @@ class Outcome:
 class Difference:
     """The first difference. ``transaction``: its place in the block, or -1 if it cannot be told;
     ``identity``: its hex id; ``call``: place in the transaction, or -1. ``place``: contract and
-    line, with a colon between, of the statement here that wrote or failed, or empty. ``what``: the state key as text, or the
-    part of the result. ``ours`` and ``theirs``: for people, cut to a readable length.
+    line, with a colon between, of the statement here that wrote or failed, or empty. ``what``: the
+    state key as text, or the part of the result. ``ours`` and ``theirs``: for people, cut to a
+    readable length.
     """
 
     transaction: int

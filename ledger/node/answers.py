@@ -105,11 +105,32 @@ class Expiry(Answer, frozen=True, kw_only=True):
     expires: int
 
 
+class Divergence(Answer, frozen=True, kw_only=True):
+    """Where this node and another came to different results for one block.
+
+    ``peer``: the other node. ``transaction``: hex id, empty if it cannot be told; ``call``: its
+    place in it. ``place``: ``contract:line`` of the statement here, or empty. ``what``: the state
+    key, or the part of the result. ``ours``, ``theirs``: the values, for people.
+    """
+
+    height: int
+    peer: str
+    transaction: str
+    call: int
+    place: str
+    what: str
+    ours: str
+    theirs: str
+    sentence: str
+
+
 class Status(Answer, frozen=True, kw_only=True):
     """How a node is, and why nothing is being committed if nothing is.
 
     ``role``: ``validator`` or ``observer``. ``height``: newest final block; view, phase and
-    proposer are those of the next one. ``reason``: one sentence, never empty.
+    proposer are those of the next one. ``reason``: one sentence, never empty. ``clock_behind``: by
+    how many milliseconds this node's clock is behind the validators' (negative: ahead).
+    ``divergence``: the newest difference in execution that was found.
     """
 
     node: str
@@ -132,4 +153,6 @@ class Status(Answer, frozen=True, kw_only=True):
     view_changes: int = 0
     syncing: bool = False
     next_expiry: Expiry | None = None
+    clock_behind: int = 0
+    divergence: Divergence | None = None
     version: str = ""

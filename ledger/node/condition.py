@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledger.consensus.status import Status as CoreStatus
 from ledger.node.answers import ValidatorStatus
@@ -18,8 +18,10 @@ class Situation:
 
     ``sources``: the connected nodes that feed this one, if it is a follower.
     ``trouble``: what is wrong with this node itself, or empty. ``target``: the highest chain that
-    a peer claims. ``idle_interval``: the chain's empty-block interval. ``withheld``: why this node
-    does not use its vote, or empty.
+    a peer claims. ``clock_behind``: by how much this clock is behind the validators'; negative:
+    ahead. ``clock_ahead``: how far ahead a block may be. ``missing_since``: when nodes that are not
+    connected were last heard of. ``idle_interval``: the chain's empty-block interval. ``withheld``:
+    why this node does not use its vote, or empty.
     """
 
     now: int
@@ -36,6 +38,9 @@ class Situation:
     node: str
     core: CoreStatus | None
     withheld: str = ""
+    clock_behind: int = 0
+    clock_ahead: int = 10_000
+    missing_since: Mapping[str, int] = field(default_factory=dict)
 
 
 def explain(situation: Situation) -> tuple[bool, str]:
@@ -45,12 +50,13 @@ def explain(situation: Situation) -> tuple[bool, str]:
     if situation.target > situation.height + 1:
         behind = situation.target - situation.height
         return True, f"Catching up: {behind} blocks behind the highest peer."
+    clock = _clock_fault(situation)
     reachable = {*situation.connected, situation.node} & set(situation.validators)
     missing = sorted(set(situation.validators) - reachable)
     if len(reachable) < situation.quorum and situation.node in situation.validators:
         return False, (
             f"Quorum lost: {len(reachable)} of {len(situation.validators)} validators can be "
-            f"reached and {situation.quorum} are needed; missing: {', '.join(missing)}."
+            f"reached and {situation.quorum} are needed; missing: {_absent(situation, missing)}."
         )
     sources = sorted({*reachable, *situation.sources})
     if not sources:
@@ -59,10 +65,36 @@ def explain(situation: Situation) -> tuple[bool, str]:
     if situation.withheld:
         return age <= STALE_INTERVALS * situation.idle_interval, situation.withheld
     if age <= STALE_INTERVALS * situation.idle_interval and not _stuck(situation.core):
-        return True, _well(situation, missing)
+        return True, _well(situation, missing) + (f" {clock}" if clock else "")
+    if clock:
+        return False, clock
     if situation.core is None:
         return False, f"No block for {age // 1000} seconds; asking {', '.join(sources)}."
-    return False, _stalled(situation.core, age)
+    return False, _stalled(situation, situation.core, age)
+
+
+def _clock_fault(situation: Situation) -> str:
+    """What is wrong with this node's clock, if it is off by so much that blocks suffer."""
+    off = situation.clock_behind
+    if 2 * abs(off) <= situation.clock_ahead:
+        return ""
+    where = "behind" if off > 0 else "ahead of"
+    return (
+        f"This node's clock is {abs(off) / 1000:.0f} seconds {where} the other validators' clocks; "
+        "set it right, or it refuses good proposals and others refuse its own."
+    )
+
+
+def _absent(situation: Situation, nodes: Sequence[str]) -> str:
+    """Nodes that are not connected, with how long that has been so."""
+
+    def one(node: str) -> str:
+        since = situation.missing_since.get(node)
+        if since is None:
+            return node
+        return f"{node} (for {max(0, situation.now - since) // 1000} seconds)"
+
+    return ", ".join(map(one, nodes))
 
 
 def _stuck(core: CoreStatus | None) -> bool:
@@ -73,19 +105,24 @@ def _well(situation: Situation, missing: Sequence[str]) -> str:
     work = (
         f"{situation.pending} transactions are waiting." if situation.pending else "Nothing to do."
     )
-    absent = f" Not connected: {', '.join(missing)}." if missing else ""
+    absent = f" Not connected: {_absent(situation, missing)}." if missing else ""
     return f"Blocks are being made. {work}{absent}"
 
 
-def _stalled(core: CoreStatus, age: int) -> str:
+def _stalled(situation: Situation, core: CoreStatus, age: int) -> str:
     start = f"No block for {age // 1000} seconds. Height {core.height}, view {core.view}: "
     if core.refusal is not None:
         return start + f"this node refuses the proposal of {core.proposer}: {core.refusal}"
     silent = sorted(set(core.validators) - set(core.prepared) - {core.node})
     if core.proposal is None:
         changing = ", ".join(f"{node} to view {view}" for node, view in core.changing)
+        gone = core.proposer != core.node and core.proposer not in situation.connected
         return start + (
-            f"waiting for a proposal of {core.proposer}"
+            (
+                f"the proposer {_absent(situation, [core.proposer])} is not connected"
+                if gone
+                else f"waiting for a proposal of {core.proposer}"
+            )
             + (f"; changing: {changing}" if changing else "")
             + "."
         )

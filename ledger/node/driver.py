@@ -39,17 +39,17 @@ MAX_WAITING_INPUTS = 20_000
 
 
 class Diverged(RuntimeError):
-    """A quorum certified a block that this node cannot reproduce; it must not go on."""
+    """A quorum certified a block, complete as certified, that does not check out here: this node
+    must not go on."""
 
-
-def diverged(block: Block, fault: BlockFault) -> Diverged:
-    """What to raise when a certified block, complete as certified, does not check out here."""
-    height = block.header.height
-    _log.error("diverged", height=height, fault=str(fault))
-    return Diverged(
-        f"a quorum decided block {height}, which this node cannot reproduce: {fault}; compare the "
-        "versions of the software, and audit the store"
-    )
+    def __init__(self, block: Block, certificate: Certificate, fault: BlockFault) -> None:
+        height = block.header.height
+        super().__init__(
+            f"diverged: a quorum decided block {height}, which this node cannot reproduce: {fault}"
+        )
+        self.block = block
+        self.certificate = certificate
+        _log.error("diverged", height=height, fault=str(fault))
 
 
 class Driver:
@@ -63,6 +63,7 @@ class Driver:
         final: called after a block was stored, before the next height begins.
         behind: told which nodes have a height that this node lacks.
         lagging: told which node lacks a height that this node has.
+        disputed: told of a proposal whose execution came out otherwise here.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Driver:
         final: Callable[[Executed, Certificate], Awaitable[None]],
         behind: Callable[[str, int], None],
         lagging: Callable[[str], None],
+        disputed: Callable[[Block], None] = lambda _block: None,
         accused: Callable[[str], None],
     ) -> None:
         self.node = node
@@ -103,6 +105,7 @@ class Driver:
         self._final = final
         self._behind = behind
         self._lagging = lagging
+        self._disputed = disputed
         self._accused = accused
         self._inputs: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
@@ -252,12 +255,14 @@ class Driver:
             return  # final meanwhile: others were quicker, and nobody waits for the answer
         if fault is not None or doubt is not None:
             _log.warning("proposal_refused", height=block.header.height, fault=str(fault or doubt))
+        if fault is not None and fault.of_execution:
+            self._disputed(block)
         self.feed(inputs.BlockChecked(digest, None if fault is None else str(fault), doubt))
 
     async def _decide(self, block: Block, certificate: Certificate) -> None:
         try:
             executed = await self._room.write(lambda: self._executor.commit(block, certificate))
         except BlockFault as fault:
-            raise diverged(block, fault) from fault
+            raise Diverged(block, certificate, fault) from fault
         if executed is not None:
             await self._final(executed, certificate)

@@ -15,6 +15,7 @@ from ledger.chain.block import Block, Certificate
 from ledger.chain.transaction import Transaction
 from ledger.contracts import blocks
 from ledger.contracts.blocks import BlockFault, Executed
+from ledger.contracts.difference import Difference, Outcome, first_difference
 from ledger.contracts.replica import Replica
 
 P = ParamSpec("P")
@@ -31,6 +32,7 @@ class Executor:
         # Blocks executed on the present tip, by header hash: a proposal is executed once, before
         # the vote, and what came out is stored when it becomes final.
         self._executed: dict[bytes, Executed] = {}
+        self._newest: Executed | None = None
 
     async def _run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
@@ -78,6 +80,29 @@ class Executor:
 
         return await self._run(job)
 
+    def outcome(self, digest: bytes) -> Executed | None:
+        """What came of a block on the present tip, or of the newest one; None for any other."""
+        newest = self._newest
+        if newest is not None and newest.block.header.hash() == digest:
+            return newest
+        return self._executed.get(digest)
+
+    async def difference(self, block: Block, theirs: Outcome) -> Difference | None:
+        """Where executing a block on the present tip begins to differ from what another computed;
+        None where it does not, or the chain has moved on.
+
+        Raises:
+            Unproven, Malformed: the other's outcome is not that of the block.
+        """
+
+        def job() -> Difference | None:
+            tip = self._replica.tip()
+            if tip.header.height + 1 != block.header.height:
+                return None
+            return first_difference(tip, self._replica.machine, block, theirs)
+
+        return await self._run(job)
+
     async def commit(self, block: Block, certificate: Certificate) -> Executed | None:
         """Store a block that the consensus decided; None when the replica already holds it."""
 
@@ -90,6 +115,7 @@ class Executor:
                     self._replica.tip(), self._replica.machine, block, verified=self._verified
                 )
             self._replica.commit(executed, certificate)
+            self._newest = executed
             self._executed.clear()
             return executed
 
@@ -106,6 +132,7 @@ class Executor:
             if block.header.height <= self._replica.head.height:
                 return None
             executed = self._replica.extend(block, certificate)
+            self._newest = executed
             self._executed.clear()
             return executed
 

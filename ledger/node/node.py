@@ -24,11 +24,14 @@ from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
 from ledger.node.agent import Agent
 from ledger.node.answers import Cursor, Expiry, LedgerEvent, Status, Submission
+from ledger.node.clockwatch import ClockWatch
 from ledger.node.desk import RecordDesk
-from ledger.node.driver import Driver, diverged
+from ledger.node.driver import Diverged, Driver
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
 from ledger.node.inbox import Inbox
+from ledger.node.inquiry import Dispute, Inquiry
+from ledger.node.inquiry import answer as outcome_of
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.net import frames
@@ -57,6 +60,14 @@ PATIENCE_SECONDS = 0.5
 REMIND_SECONDS = 0.5
 #: How often a follower looks whether those who should feed it do, in seconds.
 RELAY_SECONDS = 1.0
+
+#: What a halted node answers to whoever wants something written.
+_HALTED = Submission(
+    id=None,
+    accepted=False,
+    code="halted",
+    detail="this node has diverged from the chain and takes nothing in; see its status",
+)
 
 
 class Node(ChainReads):
@@ -104,6 +115,7 @@ class Node(ChainReads):
         self._room = Room(clock=self._clock)
         self._feed = EventFeed(store)
         self._reception = Reception()
+        self._clocks = ClockWatch(self._clock)
         self.relay = Relay(self.node)
         self._arrange_relay()
         self.links = surroundings.links(
@@ -117,6 +129,7 @@ class Node(ChainReads):
                 height=self._height,
                 on_frame=self._reception.receive,
                 on_lost=self._lost,
+                clock=self._clock,
             )
         )
         self._joining = Joining(
@@ -136,6 +149,8 @@ class Node(ChainReads):
             self._driver,
             self._spawn,
         )
+        self._inquiry = Inquiry(self._executor, self.links.send)
+        self._dispute = Dispute(self._inquiry, self._spawn)
         self.sync = Sync(
             self._height,
             self.links.send,
@@ -164,6 +179,8 @@ class Node(ChainReads):
             self.relay,
             self.mempool,
             self._room,
+            self._dispute,
+            self._clocks,
             clock=self._clock,
             expiry=expiry,
         )
@@ -211,6 +228,7 @@ class Node(ChainReads):
             final=self._final,
             behind=self.sync.heard,
             lagging=self._remind,
+            disputed=self._dispute.refused,
             accused=lambda _node: self.metrics_.accusations.inc(),
         )
 
@@ -286,7 +304,22 @@ class Node(ChainReads):
         while True:
             task = await self._ended.get()
             self._tasks.remove(task)
-            task.result()
+            try:
+                task.result()
+            except Diverged as diverged:
+                await self._halt(diverged)
+                return
+
+    async def _halt(self, diverged: Diverged) -> None:
+        """Take no further part, but go on answering: what is stored up to here is certified, and
+        the operator has to be told why there is no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._dispute.lost(diverged)
+        _log.error("halted", reason=self._dispute.halted)
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         """Stop everything; what was acknowledged is on disk already."""
@@ -312,11 +345,21 @@ class Node(ChainReads):
         on(frames.GetBlocks, self._serve_blocks)
         on(frames.Blocks, self.sync.arrived)
         on(frames.Hello, self._connected)
-        on(frames.Ping, lambda peer, frame: self.sync.heard(peer, frame.height))
-        on(frames.Pong, lambda peer, frame: self.sync.heard(peer, frame.height))
+        on(frames.Ping, self._beat)
+        on(frames.Pong, self._beat)
+        on(frames.GetOutcome, self._serve_outcome)
+        on(frames.Outcome, self._inquiry.arrived)
         on(frames.GetHeard, self.seat.asked)
         on(frames.Heard, self._joining.arrived)
         on(frames.NewHead, lambda peer, frame: self.sync.heard(peer, frame.height))
+
+    def _beat(self, peer: str, frame: frames.Ping | frames.Pong) -> None:
+        self._clocks.heard(peer, frame.time)
+        self.sync.heard(peer, frame.height)
+
+    def _serve_outcome(self, peer: str, request: frames.GetOutcome) -> None:
+        known = self._executor.outcome(request.block)
+        self.links.send(peer, outcome_of(known, request))
 
     def _gossiped(self, peer: str, frame: frames.Transactions) -> None:
         below = self.replica.validators.find(peer) is None and peer not in self.relay.choices
@@ -333,6 +376,7 @@ class Node(ChainReads):
     def _lost(self, peer: str) -> None:
         self._board.lost(peer)
         self.relay.lost(peer)
+        self._clocks.lost(peer)
         self.metrics_.peers.set(len(self.links.peers()))
         self.sync.lost(peer)
         self._joining.lost(peer)
@@ -355,7 +399,7 @@ class Node(ChainReads):
         try:
             executed = await self._room.write(lambda: self._executor.extend(block, certificate))
         except BlockFault as fault:
-            raise diverged(block, fault) from fault
+            raise Diverged(block, certificate, fault) from fault
         if executed is not None:
             await self._final(executed, certificate)
 
@@ -395,6 +439,8 @@ class Node(ChainReads):
     # --- transactions --------------------------------------------------------------------------
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
+        if self._dispute.halted:
+            return [_HALTED for _ in raws]
         answers = self.inbox.submit(raws)
         for given in answers:
             if not given.accepted:

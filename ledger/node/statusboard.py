@@ -7,7 +7,9 @@ from importlib.metadata import version
 
 from ledger.contracts.replica import Replica
 from ledger.node.answers import Expiry, PeerStatus, Status
+from ledger.node.clockwatch import ClockWatch
 from ledger.node.condition import Situation, explain, validator_statuses
+from ledger.node.inquiry import Dispute
 from ledger.node.mempool import Mempool
 from ledger.node.net.links import Links
 from ledger.node.relay import Relay
@@ -38,6 +40,8 @@ class StatusBoard:
         relay: Relay,
         mempool: Mempool,
         room: Room,
+        dispute: Dispute,
+        clocks: ClockWatch,
         *,
         clock: Callable[[], int],
         expiry: Expiry,
@@ -50,6 +54,8 @@ class StatusBoard:
         self._relay = relay
         self._mempool = mempool
         self._room = room
+        self._dispute = dispute
+        self._clocks = clocks
         self._clock = clock
         self._expiry = expiry
         self._started = clock()
@@ -72,6 +78,7 @@ class StatusBoard:
         """The whole answer of ``node status`` and ``/v1/status``."""
         core = self._seat.status()
         validators = self._replica.validators
+        behind = self._clocks.behind([member.node for member in validators.members])
         peers = {peer.node: peer for peer in self._links.peers()}
         head = self._replica.head
         committing, reason = explain(
@@ -80,7 +87,10 @@ class StatusBoard:
                 height=head.height,
                 block_time=head.time if head.height else self._started,
                 target=self._sync.target,
-                trouble=self._room.shortage,
+                clock_behind=behind,
+                clock_ahead=self._replica.parameters.clock_ahead,
+                missing_since=self._missing_since,
+                trouble=self._dispute.halted or self._room.shortage,
                 pending=len(self._mempool),
                 idle_interval=self._replica.parameters.empty_block_interval,
                 validators=[member.node for member in validators.members],
@@ -127,12 +137,16 @@ class StatusBoard:
             view_changes=self._view_changes,
             syncing=self._sync.target > head.height + 1,
             next_expiry=self._expiry,
+            clock_behind=behind,
+            divergence=self._dispute.difference,
             version=version("health-ledger"),
         )
 
     def ready(self) -> tuple[bool, str]:
         """Whether clients should use this node, and why not."""
         height = self._replica.head.height
+        if self._dispute.halted:
+            return False, self._dispute.halted
         if self._links.port == 0:
             return False, "the node is starting"
         if self._sync.target > height + READY_BLOCKS:

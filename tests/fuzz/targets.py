@@ -273,8 +273,8 @@ def _streams() -> Iterable[bytes]:
         frames.GetBlocks(1, 10),
         frames.Blocks(1, (item,)),
         frames.NewHead(3, chain.head.hash()),
-        frames.Ping(3),
-        frames.Pong(4),
+        frames.Ping(3, 1_000),
+        frames.Pong(4, 1_000),
         *(frames.Consensus(encode_message(message)) for message in _messages()),
     ]
     for frame in others:

@@ -88,6 +88,9 @@ class Owner(Protocol):
     def hello(self) -> Hello:
         """This node's greeting."""
 
+    def pong(self) -> Pong:
+        """This node's answer to a `Ping`."""
+
     def admit(self, connection: Connection, hello: Hello) -> str:
         """Register a connection whose greeting came; empty, or the reason why not."""
 
@@ -154,7 +157,7 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         return True
 
-    def beat(self, now: float, height: int) -> None:
+    def beat(self, now: float, ping: Ping) -> None:
         """Send a heartbeat, or give up on a peer that is silent or does not read."""
         settings = self._owner.settings
         if now - self._heard_at > settings.silence_timeout:
@@ -162,7 +165,7 @@ class Connection(asyncio.Protocol):
         elif self._paused_at is not None and now - self._paused_at > settings.stall_timeout:
             self.end("stalled")
         else:
-            self.send(Ping, encode_frame(Ping(height)))
+            self.send(Ping, encode_frame(ping))
 
     def end(self, reason: str, explanation: str = "", *, politely: bool = False) -> None:
         """End the connection; politely means that what waits to be sent still goes out."""
@@ -235,7 +238,7 @@ class Connection(asyncio.Protocol):
             self.end("no_hello", f"the first frame is a {type(frame).__name__}")
             return
         if isinstance(frame, Ping):
-            self.send(Pong, encode_frame(Pong(self._owner.hello().height)))
+            self.send(Pong, encode_frame(self._owner.pong()))
         if isinstance(frame, Ping | Pong | NewHead):
             self.height = frame.height
         self._owner.deliver(self, frame)

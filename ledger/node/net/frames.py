@@ -105,15 +105,34 @@ class NewHead(Record, frozen=True, array_like=True):
 
 
 class Ping(Record, frozen=True, array_like=True):
-    """Asks for a `Pong`; ``height`` is that of the sender's newest final block."""
+    """Asks for a `Pong`; ``height`` is that of the sender's newest final block, ``time`` its clock
+    in milliseconds."""
 
     height: Height
+    time: Height
 
 
 class Pong(Record, frozen=True, array_like=True):
-    """Answers a `Ping`; ``height`` is that of the sender's newest final block."""
+    """Answers a `Ping`; ``height`` is that of the sender's newest final block, ``time`` its clock
+    in milliseconds."""
 
     height: Height
+    time: Height
+
+
+class GetOutcome(Record, frozen=True, array_like=True):
+    """Asks what the receiver computed for the block with that header hash."""
+
+    block: Digest
+
+
+class Outcome(Record, frozen=True, array_like=True):
+    """The answer to `GetOutcome`: the encoded results, and the entries that change with the new
+    value or none. Both are empty where the sender no longer knows; the roots of the header tell."""
+
+    block: Digest
+    results: tuple[bytes, ...]
+    writes: tuple[tuple[bytes, bytes | None], ...]
 
 
 class GetHeard(Record, frozen=True, array_like=True):
@@ -136,7 +155,18 @@ class Heard(Record, frozen=True, array_like=True):
 
 
 Frame = (
-    Hello | Consensus | Transactions | GetBlocks | Blocks | NewHead | Ping | Pong | GetHeard | Heard
+    Hello
+    | Consensus
+    | Transactions
+    | GetBlocks
+    | Blocks
+    | NewHead
+    | Ping
+    | Pong
+    | GetHeard
+    | Heard
+    | GetOutcome
+    | Outcome
 )
 
 #: Kind byte → record and the largest encoding of it, in bytes without the kind byte.
@@ -151,6 +181,8 @@ KINDS: Final[dict[int, tuple[type[Frame], int]]] = {
     8: (Pong, 64),
     9: (GetHeard, 64),
     10: (Heard, MAX_HEARD_BYTES),
+    15: (GetOutcome, 64),
+    16: (Outcome, limits.MAX_FRAME_BYTES - 1),
 }
 _NUMBERS: Final[dict[type[Frame], tuple[int, int]]] = {
     record: (number, limit) for number, (record, limit) in KINDS.items()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ledger.node.clock import now_ms
 from ledger.node.net.carrier import TlsCarrier
 from ledger.node.net.frames import Frame
 from ledger.node.net.membership import Membership
@@ -50,7 +51,8 @@ class Station:
 
     ``listen``: host and port. ``addresses``: node id → ``host:port``. ``dial``: the nodes to which
     this one keeps up a connection. ``height``: of its newest final block. ``on_frame``: called with
-    peer and frame, and may raise `Malformed`. ``on_lost``: called when a peer is gone.
+    peer and frame, and may raise `Malformed`. ``on_lost``: called when a peer is gone. ``clock``:
+    milliseconds since 1970 UTC.
     """
 
     node: str
@@ -62,6 +64,7 @@ class Station:
     height: Callable[[], int]
     on_frame: Callable[[str, Frame], None]
     on_lost: Callable[[str], None]
+    clock: Callable[[], int] = now_ms
 
 
 def tls_links(station: Station) -> Links:
@@ -78,4 +81,5 @@ def tls_links(station: Station) -> Links:
         height=station.height,
         on_frame=station.on_frame,
         on_lost=station.on_lost,
+        clock=station.clock,
     )

@@ -17,9 +17,10 @@ from typing import Final
 import structlog
 
 from ledger.chain.block import PROTOCOL_VERSION
+from ledger.node.clock import now_ms
 from ledger.node.net.carrier import Carrier, Incoming, Listener
 from ledger.node.net.connection import Connection, Traffic, TransportSettings
-from ledger.node.net.frames import Frame, Hello, encode_frame
+from ledger.node.net.frames import Frame, Hello, Ping, Pong, encode_frame
 from ledger.node.net.throttle import LogThrottle
 
 _log = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ class PeerNetwork:
             `Malformed`, which costs the peer its connection.
         on_lost: called when a peer is no longer connected.
         settings: local limits.
+        clock: milliseconds since 1970 UTC, told to peers so that they can notice a wrong clock.
         jitter: a fresh number in [0, 1) at each call, for the pauses between attempts to connect.
     """
 
@@ -87,11 +89,13 @@ class PeerNetwork:
         on_frame: Callable[[str, Frame], None],
         on_lost: Callable[[str], None] = lambda _node: None,
         settings: TransportSettings | None = None,
+        clock: Callable[[], int] = now_ms,
         jitter: Callable[[], float] = _jitter.random,
     ) -> None:
         self.node = node
         self.settings = settings or TransportSettings()
         self._jitter = jitter
+        self._clock = clock
         self.traffic = Traffic()
         self._chain = chain
         self._listen = listen
@@ -206,6 +210,9 @@ class PeerNetwork:
 
     def hello(self) -> Hello:
         return Hello(PROTOCOL_VERSION, self._chain, self.node, self._height())
+
+    def pong(self) -> Pong:
+        return Pong(self._height(), self._clock())
 
     def admit(self, connection: Connection, hello: Hello) -> str:
         if hello.version != PROTOCOL_VERSION:
@@ -341,6 +348,6 @@ class PeerNetwork:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.settings.ping_interval)
-            now, height = loop.time(), self._height()
+            now, ping = loop.time(), Ping(self._height(), self._clock())
             for connection in list(self._peers.values()):
-                connection.beat(now, height)
+                connection.beat(now, ping)

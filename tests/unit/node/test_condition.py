@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ledger.consensus.phases import Phase
 from ledger.consensus.status import Status
 from ledger.node.condition import Situation, explain, validator_statuses
@@ -112,3 +114,24 @@ def test_a_follower_that_other_followers_feed_is_not_cut_off():
     assert explain(fed)[0]
     late = replace(fed, now=fed.now + 10 * fed.idle_interval)
     assert "asking f1, f2" in explain(late)[1]
+
+
+def test_who_is_missing_is_told_with_how_long():
+    gone = replace(CALM, connected=("c",), missing_since={"b": CALM.now - 40_000})
+    assert "missing: b (for 40 seconds), d." in explain(gone)[1]
+
+
+@pytest.mark.parametrize(
+    ("off", "words"), [(31_000, "31 seconds behind"), (-8_000, "8 seconds ahead of")]
+)
+def test_a_wrong_clock_is_told_while_blocks_come_and_is_the_reason_when_they_do_not(off, words):
+    wrong = replace(CALM, clock_behind=off, clock_ahead=10_000)
+    assert explain(wrong)[0]
+    assert words in explain(wrong)[1]
+    stuck = replace(wrong, now=wrong.now + 10 * wrong.idle_interval)
+    assert not explain(stuck)[0]
+    assert explain(stuck)[1].startswith(f"This node's clock is {words}")
+
+
+def test_a_clock_that_is_a_little_off_is_not_worth_a_word():
+    assert "clock" not in explain(replace(CALM, clock_behind=4_000, clock_ahead=10_000))[1]

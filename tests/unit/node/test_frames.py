@@ -37,8 +37,8 @@ EXAMPLES: list[Frame] = [
     Blocks(3, (CertifiedBlock(b"block", b"certificate"),)),
     Blocks(9, ()),
     NewHead(8, CHAIN),
-    Ping(8),
-    Pong(9),
+    Ping(8, 1_000),
+    Pong(9, 1_000),
 ]
 
 
@@ -49,7 +49,7 @@ def test_a_frame_comes_back_as_it_was_sent(frame: Frame):
 
 
 def test_the_wire_form_is_length_kind_and_canonical_record():
-    assert encode_frame(Ping(300)).hex() == "00000005" + "07" + "91cd012c"
+    assert encode_frame(Ping(300, 1_000)).hex() == "00000008" + "07" + "92cd012ccd03e8"
 
 
 @pytest.mark.parametrize(
@@ -58,20 +58,20 @@ def test_the_wire_form_is_length_kind_and_canonical_record():
         (b"", "empty"),
         (b"\x00\x90", "unknown_kind"),
         (b"\xff\x90", "unknown_kind"),
-        (b"\x07", "malformed"),
-        (b"\x07\xc1", "malformed"),
-        (b"\x07\x91\xcd\x00\x05", "malformed"),  # 5 written in two bytes
-        (b"\x07\x91\x05\x00", "malformed"),  # trailing byte
-        (b"\x07\x91\xff", "malformed"),  # height -1
-        (b"\x07\x91\xcf" + bytes([0x80]) + bytes(7), "malformed"),  # height 2**63
-        (b"\x07\x92\x05\x05", "malformed"),  # a field too many
+        (b"\x09", "malformed"),
+        (b"\x09\xc1", "malformed"),
+        (b"\x09\x91\xcd\x00\x05", "malformed"),  # 5 written in two bytes
+        (b"\x09\x91\x05\x00", "malformed"),  # trailing byte
+        (b"\x09\x91\xff", "malformed"),  # height -1
+        (b"\x09\x91\xcf" + bytes([0x80]) + bytes(7), "malformed"),  # height 2**63
+        (b"\x09\x92\x05\x05", "malformed"),  # a field too many
         (b"\x01" + encode((1, b"short", "city-1", 7)), "malformed"),
         (b"\x01" + encode((1, CHAIN, "", 7)), "malformed"),
         (b"\x01" + encode((1, CHAIN, "x" * 65, 7)), "malformed"),
         (b"\x03" + encode(((),)), "malformed"),
         (b"\x04" + encode((0, 0)), "malformed"),
         (b"\x04" + encode((0, frames.MAX_BLOCKS + 1)), "malformed"),
-        (b"\x07" + b"\x00" * 65, "oversized"),
+        (b"\x09" + b"\x00" * 65, "oversized"),
         (b"\x01" + b"\x00" * frames.MAX_HELLO_BYTES, "oversized"),
     ],
 )
@@ -106,7 +106,7 @@ def test_a_reader_that_lost_the_stream_never_trusts_it_again():
     with pytest.raises(FrameError):
         reader.feed(bytes(4))
     with pytest.raises(FrameError):
-        reader.feed(encode_frame(Ping(1)))
+        reader.feed(encode_frame(Ping(1, 1_000)))
 
 
 def test_the_first_frame_has_its_own_limit():

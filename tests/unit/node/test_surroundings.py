@@ -46,8 +46,8 @@ def test_a_frame_goes_to_the_handler_of_its_kind_and_others_are_passed_over() ->
     heard: list[tuple[str, int]] = []
     reception = Reception()
     reception.on(frames.Ping, lambda peer, frame: heard.append((peer, frame.height)))
-    reception.receive("a", frames.Ping(7))
-    reception.receive("a", frames.Pong(8))
+    reception.receive("a", frames.Ping(7, 1_000))
+    reception.receive("a", frames.Pong(8, 1_000))
     assert heard == [("a", 7)]
 
 
@@ -58,4 +58,4 @@ def test_what_a_handler_finds_malformed_reaches_the_connection() -> None:
     reception = Reception()
     reception.on(frames.Ping, refuse)
     with pytest.raises(Malformed):
-        reception.receive("a", frames.Ping(7))
+        reception.receive("a", frames.Ping(7, 1_000))

@@ -160,7 +160,7 @@ async def test_a_frame_above_the_limit_costs_the_connection(start):
         (bytes(4), "empty"),
         (struct.pack(">I", 5) + b"\x63garb", "unknown_kind"),
         (struct.pack(">I", 5) + b"\x01garb", "malformed"),
-        (encode_frame(Ping(1)), "no_hello"),
+        (encode_frame(Ping(1, 1_000)), "no_hello"),
         (encode_frame(Consensus(bytes(2000))), "oversized"),
         (encode_frame(Hello(2, CHAIN, "c", 0)), "wrong_version"),
         (encode_frame(Hello(1, bytes(32), "c", 0)), "wrong_chain"),
@@ -179,10 +179,10 @@ async def test_a_first_frame_that_is_no_good_greeting_is_refused(start, data, re
 async def test_garbage_after_the_greeting_costs_the_connection(start):
     node = await start("b")
     peer = await joined(node, "c")
-    peer.writer.write(encode_frame(Ping(3)) + b"\x00\x00\x00\x03\x07\xff\xff")
+    peer.writer.write(encode_frame(Ping(3, 1_000)) + b"\x00\x00\x00\x03\x07\xff\xff")
     assert await peer.hung_up()
     assert node.refused == {"malformed": 1}
-    assert node.got(Ping) == [Ping(3)]
+    assert node.got(Ping) == [Ping(3, 1_000)]
 
 
 async def test_a_second_greeting_costs_the_connection(start):
