@@ -14,4 +14,4 @@ def test_a_frame_that_needs_a_database_that_is_gone_is_dropped_and_the_peer_kept
         raise StoreAway("gone")
 
     reception.on(frames.Ping, fail)
-    reception.receive("a", frames.Ping(7))
+    reception.receive("a", frames.Ping(7, 1_000))
