@@ -46,8 +46,7 @@ def check_genesis(genesis: Genesis) -> Genesis:
     names = [contract.name for contract in genesis.contracts]
     if not names or names[0] != "governance" or len(set(names)) != len(names):
         raise Malformed("contracts must start with governance and have different names")
-    for contract in genesis.contracts:
-        check_value(contract.arguments)
+    check_value(msgspec.to_builtins(genesis))
     return genesis
 
 

@@ -1,7 +1,7 @@
 """Fuzzes every target for a fixed time: ``python -m tests.fuzz.campaign --seconds 3600``.
 
 The time is shared out among the targets. What was found interesting is kept in ``corpus/``, reduced
-to the inputs that add coverage; `tests.fuzz.test_corpus` runs all of them in every test run. A
+to small inputs that add coverage; `tests.fuzz.test_corpus` runs all of them in every test run. A
 crash, a hang of more than a minute, or more than a gigabyte of memory ends the campaign with
 exit code 1 and leaves the input in ``--findings``.
 """
@@ -21,6 +21,9 @@ from tests.fuzz.targets import TARGETS, Target
 CORPUS = Path(__file__).parent / "corpus"
 #: The longest input that is tried, in bytes.
 LONGEST = 16_384
+#: How many inputs the corpus holds for each target, and how long they may be, in bytes.
+KEPT = 60
+LONGEST_KEPT = 4_096
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ def fuzz(target: Target, seconds: int, findings: Path) -> Outcome:
     kept = CORPUS / target.name
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        working, seeds, merged = (Path(folder) / name for name in ("found", "seeds", "merged"))
-        for path in (working, seeds, merged):
+        working, seeds = Path(folder) / "found", Path(folder) / "seeds"
+        for path in (working, seeds):
             path.mkdir()
         for number, seed in enumerate(target.seeds()):
             (seeds / str(number)).write_bytes(seed)
@@ -52,16 +55,19 @@ def fuzz(target: Target, seconds: int, findings: Path) -> Outcome:
         )
         found = re.search(r"number_of_executed_units: (\d+)", output.stderr)
         if output.returncode == 0:
-            _libfuzzer(
-                target, "-merge=1", f"-max_len={LONGEST}", *map(str, (merged, kept, working))
-            )
-            for path in [*kept.iterdir()]:
-                path.unlink()
-            for path in merged.iterdir():
-                (kept / path.name[:16]).write_bytes(path.read_bytes())
+            _keep(working, kept)
         else:
             sys.stderr.write(output.stderr[-4000:])
     return Outcome(target.name, int(found[1]) if found else 0, output.returncode == 0)
+
+
+def _keep(found: Path, kept: Path) -> None:
+    """Add the smallest of the inputs that reached something new, as far as there is room."""
+    room = KEPT - sum(1 for _ in kept.iterdir())
+    small = sorted(found.iterdir(), key=lambda path: (path.stat().st_size, path.name))
+    for path in small[: max(room, 0)]:
+        if path.stat().st_size <= LONGEST_KEPT:
+            (kept / path.name[:16]).write_bytes(path.read_bytes())
 
 
 def _libfuzzer(target: Target, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from ledger.chain.codec import Malformed, decode, decode_value
+from ledger.chain.genesis import Genesis, GenesisContract, decode_genesis
 from ledger.chain.transaction import decode_transaction
 from tests.support.chain import key_of
 
@@ -39,3 +40,11 @@ def test_a_transaction_whose_arguments_hold_such_a_value_is_malformed(value):
 def test_a_map_with_a_list_as_key_is_malformed():
     with pytest.raises(Malformed):
         decode(b"\x81\x91\x01\x02", object, limit=100)
+
+
+def test_a_genesis_with_a_number_beyond_64_bits_is_malformed():
+    contracts = (GenesisContract("governance", "", {}),)
+    raw = msgspec.json.encode(Genesis(1, "n", 5, contracts))
+    assert decode_genesis(raw).created == 5
+    with pytest.raises(Malformed):
+        decode_genesis(raw.replace(b"5", b"%d" % 2**70))
