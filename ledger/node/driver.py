@@ -236,7 +236,11 @@ class Driver:
         if 0 < len(self._mempool) < parameters.block_transactions // 4:
             await asyncio.sleep(LINGER_SECONDS)
         chosen = self._pace.fitting(
-            self._mempool.take(parameters.block_bytes, parameters.block_transactions, height),
+            self._mempool.take(
+                self._pace.bytes(view, parameters.block_bytes),
+                parameters.block_transactions,
+                height,
+            ),
             parameters.view_timeout,
         )
         start = asyncio.get_running_loop().time()
@@ -265,4 +269,5 @@ class Driver:
         except BlockFault as fault:
             raise Diverged(block, certificate, fault) from fault
         if executed is not None:
+            self._pace.final(certificate.view)
             await self._final(executed, certificate)

@@ -179,5 +179,7 @@ def test_an_outsider_replays_the_whole_chain_after_all_that(network: Consortium)
     for node in network.validators[:2]:
         report = network.audit(node)
         assert report["verified"], report
-        assert report["state_root"] == head.state_root
-        assert report["height"] == head.height
+        # An idle network makes an empty block now and then, also while somebody audits it.
+        assert report["height"] >= head.height
+        audited = network.block(node, report["height"])["header"]
+        assert report["state_root"] == audited["state_root"]
