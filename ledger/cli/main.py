@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ledger.cli import archive, audit, bench, contract, demo, network, node, transaction
+from ledger.cli import archive, audit, bench, contract, demo, network, node, sim, transaction
 from ledger.cli.output import ExitCode, fail
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
 app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
+app.command("sim")(sim.sim)
 app.command("bench")(bench.bench)
 
 

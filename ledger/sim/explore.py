@@ -42,6 +42,7 @@ class Outcome:
     acts: dict[str, int]
     digest: str
     broken: str
+    trace: tuple[str, ...] = ()
 
 
 def explore(
@@ -53,12 +54,14 @@ def explore(
     heights: int = HEIGHTS,
     trouble_ms: float = TROUBLE_MS,
     audit: bool = False,
+    keep_trace: bool = False,
 ) -> Outcome:
     """Make trouble of the named kinds until there are enough blocks or the time is up, then settle.
 
     Args:
         faults: names from `ledger.sim.trouble.TROUBLES`.
         audit: also replay the chain as an auditor does, which doubles the time of a run.
+        keep_trace: hand the lines of the trace over with the outcome.
     """
     random = Random(f"{seed}/explore")
     acts = dict.fromkeys(faults, 0)
@@ -87,15 +90,16 @@ def explore(
             acts=acts,
             digest=world.trace.digest,
             broken=broken,
+            trace=tuple(world.trace) if keep_trace else (),
         )
 
 
 def _disturb(
     world: World, random: Random, acts: dict[str, int], heights: int, trouble_ms: float
 ) -> None:
-    # Few kinds at a time bring a run further than all of them do, and deeper into each.
-    known = sorted(acts)
-    kinds = random.sample(known, random.randint(1, len(known))) if known else []
+    kinds = sorted(acts)
+    if len(kinds) > 3:  # few at a time bring a run further than all of them do
+        kinds = random.sample(kinds, random.randint(1, len(kinds)))
     violence = random.choice((0.2, 0.5, 1.0))
     end = world.now_ms + trouble_ms
     while world.now_ms < end and world.checker.height < heights:

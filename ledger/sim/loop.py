@@ -79,6 +79,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._due: deque[tuple[Process | None, asyncio.Handle]] = deque()
         self._timers: list[tuple[float, int, Process | None, asyncio.TimerHandle]] = []
         self._count = 0
+        self._current: Process | None = None
         self._busy: dict[int, tuple[Executor, float]] = {}
         #: How many steps were made.
         self.steps = 0
@@ -135,7 +136,9 @@ class SimLoop(asyncio.BaseEventLoop):
                 process.paused.append(handle)
                 return False
         self.steps += 1
+        self._current = process
         handle._run()
+        self._current = None
         if self.on_step is not None:
             self.on_step()
         return True
@@ -187,7 +190,9 @@ class SimLoop(asyncio.BaseEventLoop):
             if owner is process:
                 del self._due[place]
                 if not handle.cancelled():
+                    self._current = process
                     handle._run()
+                    self._current = None
                 return True
         return False
 
@@ -291,7 +296,7 @@ class SimLoop(asyncio.BaseEventLoop):
         error = context.get("exception")
         if not isinstance(error, BaseException):
             error = RuntimeError(context.get("message", "something failed"))
-        self.failures.append((RUNNING.get(), error))
+        self.failures.append((self._current, error))
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         self.call_exception_handler(context)
