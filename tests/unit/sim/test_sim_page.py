@@ -1,0 +1,70 @@
+"""What the operators' page about the simulator shows is what one gets."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ledger.cli.main import app
+from ledger.sim.trouble import TROUBLES
+
+PAGE = Path(__file__).parents[3] / "docs" / "operators" / "simulator.md"
+
+
+def test_the_stories_on_the_page_run(capsys: pytest.CaptureFixture[str]):
+    first, second = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    story = textwrap.indent(textwrap.dedent(second), "    ")
+    exec(compile(first + story, str(PAGE), "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Quorum lost")
+    assert lines[1].startswith("Quorum lost: 1 of 4 validators can be reached")
+
+
+def test_the_page_names_every_fault():
+    named = set(re.findall(r"^\| `([a-z]+)` \|", PAGE.read_text(encoding="utf-8"), re.M))
+    assert named == set(TROUBLES)
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(app, ["sim", *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_command_says_what_became_of_each_seed():
+    code, out, _ = run("--seeds", "2", "--faults", "pause", "--heights", "2")
+    assert code == 0
+    assert "2 seeds: no invariant broke." in out
+
+
+def test_the_command_prints_the_trace_when_asked():
+    code, out, _ = run("--faults", "none", "--heights", "1", "--trace")
+    assert code == 0
+    assert "A    starts at block 0" in out
+
+
+def test_the_command_ends_with_1_and_the_trace_when_an_invariant_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    from ledger.sim import explore as explorer
+    from ledger.sim.world import World
+
+    def lie(world: World, _random: object) -> None:
+        world.complain("somebody broke it on purpose")
+
+    monkeypatch.setitem(explorer.TROUBLES, "pause", lie)
+    code, out, _ = run("--seed", "9", "--faults", "pause")
+    assert code == 1
+    assert "seed 9" in out
+    assert "somebody broke it on purpose" in out
+    assert "the last 60 lines of the trace" in out
+
+
+def test_the_command_refuses_a_fault_that_it_does_not_know():
+    code, _, err = run("--faults", "gremlins")
+    assert code == 2
+    assert "gremlins" in err
