@@ -219,34 +219,56 @@ class Store(StoreReader):
         Raises:
             Incomplete: pieces are missing; nothing has changed.
             StoreUnusable, StoreFull, StoreBusy: nothing has changed.
+            StoreAway: whether it has is not known; a call with the same snapshot finds out.
         """
         header, queries = anchor.header, self._queries
-        staging = self.staging()
         log = anchor.log.copy()
         nodes = log.nodes() + log.append(header.hash())
         with self._writing:
             if header.chain != self._chain:
                 raise StoreUnusable("the snapshot is of another chain than the store")
             with self._database.transaction() as writer:
-                for statement in queries.clear_chain:
-                    writer.run(statement)
-                for mark in MARKS:
-                    writer.run(queries.drop_meta, (mark,))
-                self._put_meta(writer, {"base": (header.height + 1).to_bytes(8, "big")})
-                certificate = encode(anchor.certificate)
-                block = (header.height, header.height, 0, encode(header), certificate, b"", b"")
-                writer.run(queries.add_block, block)
-                writer.many(queries.add_node, nodes)
-                writer.many(queries.add_handover, anchor.handovers)
-                for trace in staging.trail(anchor):
-                    _insert_trace(writer, queries, trace)
-                rows = 0
-                for batch in staging.state(header):
-                    writes = dict(batch.entries)
-                    _insert_state(writer, queries, header.height, rows + 1, writes, batch.tiles)
-                    rows += len(writes)
-                writer.run(queries.clear_incoming)
+                if not self._begun(writer, header):
+                    self._replace(writer, anchor, nodes)
+                rows = writer.one(queries.last_state)[0] or 0
             self._head, self._log, self._state_rows = header, log, rows
+            self._session = self._database.sessions
+
+    def _begun(self, writer: Writer, header: Header) -> bool:
+        """Whether the store begins at a snapshot already, by a call whose answer was lost."""
+        if self._session == self._database.sessions:
+            return False
+        stored = writer.one(self._queries.header, (header.height,))
+        base = writer.one(self._queries.meta, ("base",))
+        return (
+            stored is not None
+            and stored[0] == encode(header)
+            and base is not None
+            and base[0] == _base(header)
+        )
+
+    def _replace(
+        self, writer: Writer, anchor: Anchor, nodes: Sequence[tuple[int, int, bytes]]
+    ) -> None:
+        header, queries, staging = anchor.header, self._queries, self.staging()
+        for statement in queries.clear_chain:
+            writer.run(statement)
+        for mark in MARKS:
+            writer.run(queries.drop_meta, (mark,))
+        self._put_meta(writer, {"base": _base(header)})
+        certificate = encode(anchor.certificate)
+        block = (header.height, header.height, 0, encode(header), certificate, b"", b"")
+        writer.run(queries.add_block, block)
+        writer.many(queries.add_node, nodes)
+        writer.many(queries.add_handover, anchor.handovers)
+        for trace in staging.trail(anchor):
+            _insert_trace(writer, queries, trace)
+        rows = 0
+        for batch in staging.state(header):
+            writes = dict(batch.entries)
+            _insert_state(writer, queries, header.height, rows + 1, writes, batch.tiles)
+            rows += len(writes)
+        writer.run(queries.clear_incoming)
 
     def commit(
         self,
@@ -394,6 +416,11 @@ class Store(StoreReader):
                         f"a different {record.phase} was promised at height {record.height}, "
                         f"view {record.view}"
                     )
+
+
+def _base(header: Header) -> bytes:
+    """What ``meta`` says of a store that begins after a block."""
+    return (header.height + 1).to_bytes(8, "big")
 
 
 def _insert_state(

@@ -29,7 +29,7 @@ def postgres() -> Iterator[PostgresServer]:
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a store can be made, for one database after the other."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
+        return f"sqlite:///{tmp_path / 'store.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.database()
 

@@ -68,7 +68,7 @@ def fetch_trail(
         height, expected = traces[0].header.height - 1, traces[0].header.parent
 
 
-def join(chain: HandmadeChain, source: Store, path: Path, height: int) -> Store:
+def join(chain: HandmadeChain, source: Store, path: Path | str, height: int) -> Store:
     """A new store that begins with a snapshot of a chain."""
     store = founded(chain, path)
     anchor = introduce(chain, source, height)
@@ -78,7 +78,7 @@ def join(chain: HandmadeChain, source: Store, path: Path, height: int) -> Store:
     return store
 
 
-def founded(chain: HandmadeChain, path: Path) -> Store:
+def founded(chain: HandmadeChain, path: Path | str) -> Store:
     """A store that holds the genesis of a chain and nothing else."""
     other = HandmadeChain(path, *(member.node for member in chain.founders.members))
     return other.store

@@ -61,8 +61,8 @@ def chain(tmp_path):
 
 
 @pytest.fixture
-def joined(chain, tmp_path):
-    store = join(chain, chain.store, tmp_path / "joined.db", chain.head.height)
+def joined(chain, address):
+    store = join(chain, chain.store, address, chain.head.height)
     yield store
     store.close()
 
@@ -122,9 +122,9 @@ class TestAStoreThatBeginsWithASnapshot:
         assert len(receipt.handovers) == 2
         assert verify_receipt(receipt, chain.chain, chain.founders).header == chain.head
 
-    def test_survives_being_opened_again(self, chain, joined, tmp_path):
+    def test_survives_being_opened_again(self, chain, joined, address):
         joined.close()
-        again = Store.open(str(tmp_path / "joined.db"))
+        again = Store.open(address)
         assert (again.head(), again.base()) == (chain.head, chain.head.height + 1)
         assert again.log().root() == chain.store.log().root()
         again.close()
