@@ -5,6 +5,7 @@ a rule is missing, and what real cores do is allowed by it.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from ledger.consensus.ballots import Ballots
 from ledger.consensus.messages import Commit, ViewChange
 from ledger.consensus.promises import Promises
 from tests.model.acceptance import Refused, accept, votes
+from tests.model.conformance import Walk
 from tests.model.explorer import Setting, explore, explore_heights, explore_mixed, made_in
 from tests.support.consensus import World
 from tests.support.trouble import run
@@ -83,6 +85,18 @@ def test_the_checker_finds_what_goes_wrong_without_a_rule(setting: Setting) -> N
 @pytest.mark.parametrize("seed", range(5))
 def test_what_real_cores_write_down_in_trouble_is_a_run_of_the_model(size: int, seed: int) -> None:
     assert accept(run(seed, size).world) > 20
+
+
+@pytest.mark.parametrize("liar", LIARS)
+def test_real_cores_follow_a_walk_through_the_model(liar: int) -> None:
+    taken: Counter[str] = Counter()
+    for seed in range(40):
+        walk = Walk(Setting(views=3, liar=liar), seed)
+        for _ in range(60):
+            if not walk.step():
+                break
+        taken.update(vote.phase for votes in walk.stored.values() for vote in votes)
+    assert min(taken[phase] for phase in ("pre-prepare", "prepare", "commit", "view-change")) > 50
 
 
 def in_a_view_change() -> World:
