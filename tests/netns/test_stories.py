@@ -51,7 +51,7 @@ def test_a_majority_goes_on_while_the_minority_stands_still_and_catches_up_later
     hosts.partition(majority, minority)
     writers.go_on(5, *majority)
     stopped = hosts.heights(minority)
-    writers.go_on(20, *majority)
+    writers.go_on(10, *majority)
     assert hosts.heights(minority) == stopped
     assert min(hosts.heights(majority).values()) > max(stopped.values())
     all_go_on(hosts, writers)
@@ -62,7 +62,7 @@ def test_no_side_of_a_split_without_a_quorum_makes_a_block(hosts: Hosts, writers
     time.sleep(1.0)  # what was decided when the links went down is stored by now
     before = hosts.heights()
     acknowledged = len(writers.history.acknowledged())
-    time.sleep(4.0)
+    time.sleep(3.0)
     assert hosts.heights() == before
     late = writers.history.acknowledged()[acknowledged:]
     assert all(each.height <= max(before.values()) for each in late)
@@ -99,7 +99,7 @@ def test_a_stopped_proposer_and_another_do_not_hold_five_others_up(
     first = hosts.proposer(1)
     stopped = [first, first % 7 + 1]
     hosts.pause(*stopped)
-    writers.go_on(20, *hosts.others(*stopped))
+    writers.go_on(10, *hosts.others(*stopped))
     hosts.resume(*stopped)
     all_go_on(hosts, writers)
 
@@ -109,7 +109,7 @@ def test_two_killed_nodes_of_seven_come_back_and_catch_up(hosts: Hosts, writers:
     killed = [first, (first + 2) % 7 + 1]
     hosts.kill(*killed)
     rest = hosts.others(*killed)
-    writers.go_on(20, *rest)
+    writers.go_on(10, *rest)
     missed = max(hosts.heights(rest).values())
     hosts.start(*killed)
     until(lambda: min(hosts.heights(killed).values()) >= missed, f"{killed} catching up")
@@ -123,7 +123,7 @@ def test_a_proposer_that_is_heard_and_hears_nothing_is_replaced(
     deaf = hosts.proposer(1)
     rest = hosts.others(deaf)
     hosts.deafen(deaf, *rest)
-    writers.go_on(20, *rest)
+    writers.go_on(10, *rest)
     all_go_on(hosts, writers)
 
 
@@ -136,7 +136,7 @@ def test_two_quorums_that_share_three_nodes_make_one_history(
         hosts.deafen(left, 6, 7)
     for right in (6, 7):
         hosts.deafen(right, 1, 2)
-    writers.go_on(20)
+    writers.go_on(10)
     all_go_on(hosts, writers)
 
 
@@ -150,7 +150,7 @@ def test_a_proposer_whose_clock_is_ahead_cannot_put_its_time_on_the_chain(
     hosts.set_clock(behind, -300)
     started = time.time_ns() // 1_000_000
     since = hosts.come_together()
-    writers.go_on(20)
+    writers.go_on(10)
     hosts.come_together()
     blocks = hosts.headers(1)[since:]
     now = time.time_ns() // 1_000_000
