@@ -20,6 +20,7 @@ from ledger.chain.database import StoreError
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
 from ledger.node.node import Node
+from ledger.node.renewal import Renewal
 from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.setup.tomlfile import InvalidFile
 from ledger.node.signing.joining import IdentityInUse
@@ -61,6 +62,8 @@ async def _serve(
     home: NodeHome, store: Store, passphrase: Callable[[], str], token: str | None
 ) -> None:
     node = Node(home, store, home.signing_key(passphrase), home.tls_key(passphrase))
+    renewal = Renewal(home, node, passphrase)
+    await renewal.look()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
@@ -68,6 +71,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, renewal.look_now)
     await node.start()
     try:
         api = home.settings.api
@@ -75,11 +79,13 @@ async def _serve(
             _log.info("api_listening", url=url)
             failure = asyncio.create_task(node.run())
             stop = asyncio.create_task(stopping.wait())
-            await asyncio.wait((failure, stop), return_when=asyncio.FIRST_COMPLETED)
-            stop.cancel()
-            if failure.done():
-                failure.result()
-            failure.cancel()
+            renewing = asyncio.create_task(renewal.run())
+            parts = (failure, renewing, stop)
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in parts:
+                if part is not stop and part.done():
+                    part.result()
+                part.cancel()
     finally:
         await node.close()
         _log.info("node_stopped", node=node.node)

@@ -50,6 +50,18 @@ class DivergenceModel(Model):
     sentence: str
 
 
+class CertificateModel(Model):
+    """A certificate that the node depends on or has seen, and how long it lasts."""
+
+    kind: Literal["node", "authority", "peer", "member-authority"]
+    what: str
+    institution: str
+    node: str
+    expires: Milliseconds
+    days_left: int
+    soon: bool
+
+
 class StatusModel(Model):
     """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
 
@@ -108,6 +120,17 @@ class StatusModel(Model):
                         "theirs": "2",
                         "sentence": "compared with n-luochuan: …",
                     },
+                    "certificates": [
+                        {
+                            "kind": "peer",
+                            "what": "TLS certificate of n-luochuan",
+                            "institution": "luochuan",
+                            "node": "n-luochuan",
+                            "expires": 1798761600000,
+                            "days_left": 364,
+                            "soon": False,
+                        }
+                    ],
                     "version": "0.1.0",
                 }
             ]
@@ -136,6 +159,7 @@ class StatusModel(Model):
     next_expiry: ExpiryModel | None
     clock_behind: int
     divergence: DivergenceModel | None
+    certificates: list[CertificateModel]
     version: str
 
 

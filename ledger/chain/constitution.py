@@ -84,6 +84,16 @@ def validator_changes(read: Read) -> list[int]:
     return [entry["from"] for entry in _schedule(read, VALIDATORS_KEY)]
 
 
+def node_keys(read: Read, node: str) -> list[tuple[bytes, int]]:
+    """The wire public keys of a node with the heights from which they sign, ascending; empty for a
+    node that the chain does not have."""
+    raw = read(b"governance/nodes/" + node.encode())
+    if raw is None:
+        return []
+    entry: Any = decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
+    return [(bytes.fromhex(item["key"]), item["from"]) for item in entry["keys"]]
+
+
 def parameters_at(read: Read, height: int) -> Parameters:
     """The consensus parameters in force at ``height``; parameters not named keep their default."""
     values = _entry_at(_schedule(read, PARAMETERS_KEY), height)["values"]

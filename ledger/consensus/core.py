@@ -40,9 +40,9 @@ class Core:
     """
 
     def __init__(self, node: str, key: SigningKey) -> None:
-        """``node``: this validator's id; ``key``: the one that the validator set names for it."""
+        """``node``: this validator's id; ``key``: one that validator sets name for it."""
         self.node = node
-        self._key = key
+        self._keys = {key.public: key}
         self._outbox = Outbox()
         self._horizon = Horizon()
         self._agreement: Agreement | None = None
@@ -60,6 +60,10 @@ class Core:
         elif self._agreement is not None:
             self._pass_on(self._agreement, happened)
         return self._outbox.take()
+
+    def learn(self, key: SigningKey) -> None:
+        """Hold one more key, for heights whose validator set names it."""
+        self._keys[key.public] = key
 
     def status(self) -> Status | None:
         """Where this node stands and for whom it waits; None before the first `Begin`."""
@@ -83,9 +87,10 @@ class Core:
         if self._agreement is not None and height <= self._agreement.committee.height:
             raise ProtocolBug(f"height {height} begins after {self._agreement.committee.height}")
         committee = Committee(context)
-        if committee.key(self.node) != self._key.public:
+        key = self._keys.get(committee.key(self.node) or b"")
+        if key is None:
             raise ProtocolBug(f"{self.node} has no vote with this key at height {height}")
-        promises = Promises(self.node, self._key, context.chain, height, context.votes)
+        promises = Promises(self.node, key, context.chain, height, context.votes)
         self._outbox.begin(height)
         self._outbox.start(Timer.RESEND, 0, timeouts.resend_interval(context.parameters))
         self._asked_for_blocks = False

@@ -23,7 +23,7 @@ class Agent:
 
     def __init__(
         self,
-        key: SigningKey,
+        key: Callable[[], SigningKey],
         replica: Replica,
         inbox: Inbox,
         reads: ChainReads,
@@ -37,6 +37,7 @@ class Agent:
 
     def sign(self, call: Call) -> Transaction:
         """A transaction of this node with one call, valid from now on."""
+        key = self._key()
         head, parameters = self._replica.head, self._replica.parameters
         body = Body(
             chain=head.chain,
@@ -45,9 +46,9 @@ class Agent:
             valid_until=head.height + min(OWN_WINDOW, parameters.validity_window),
             atomic=False,
             calls=(call,),
-            signers=(self._key.public,),
+            signers=(key.public,),
         )
-        return sign_transaction(body, self._key)
+        return sign_transaction(body, key)
 
     async def perform(self, call: Call) -> tuple[int, CallResult]:
         """Send one call signed by this node; its height and result once it is final.

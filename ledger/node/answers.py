@@ -98,6 +98,23 @@ class PeerStatus(Answer, frozen=True, kw_only=True):
     since: int | None = None
 
 
+class CertificateStatus(Answer, frozen=True, kw_only=True):
+    """One certificate that this node depends on or has seen.
+
+    ``kind``: ``node`` and ``authority`` are its own TLS certificate and its institution's CA,
+    ``peer`` and ``member-authority`` those of others. ``what`` says the same for a person. ``node``
+    is empty for a CA. ``days_left`` is negative once it ran out; ``soon``: replace it.
+    """
+
+    kind: str
+    what: str
+    institution: str
+    node: str
+    expires: int
+    days_left: int
+    soon: bool
+
+
 class Expiry(Answer, frozen=True, kw_only=True):
     """The certificate that runs out next. ``what`` names it for a person."""
 
@@ -155,4 +172,5 @@ class Status(Answer, frozen=True, kw_only=True):
     next_expiry: Expiry | None = None
     clock_behind: int = 0
     divergence: Divergence | None = None
+    certificates: tuple[CertificateStatus, ...] = ()
     version: str = ""

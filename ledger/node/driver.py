@@ -13,16 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from ledger.chain.block import Block, Certificate
+from ledger.chain.block import Block, Certificate, Validator
 from ledger.chain.rules import clock_doubt
 from ledger.chain.store import Store
 from ledger.chain.vote import Vote
 from ledger.consensus import effects, inputs
 from ledger.consensus.core import Core
+from ledger.consensus.errors import PeerFault
 from ledger.consensus.messages import Statement, encode_message
 from ledger.consensus.status import Status
 from ledger.contracts.blocks import BlockFault, Executed
 from ledger.contracts.replica import Replica
+from ledger.crypto.keys import SigningKey
 from ledger.node.executor import Executor
 from ledger.node.mempool import Mempool
 from ledger.node.net.frames import Consensus, Frame
@@ -64,6 +66,8 @@ class Driver:
         behind: told which nodes have a height that this node lacks.
         lagging: told which node lacks a height that this node has.
         disputed: told of a proposal whose execution came out otherwise here.
+        accused: told what a peer did against the rules.
+        keys: the signing key with a public half, if this node holds it.
     """
 
     def __init__(
@@ -84,7 +88,8 @@ class Driver:
         behind: Callable[[str, int], None],
         lagging: Callable[[str], None],
         disputed: Callable[[Block], None] = lambda _block: None,
-        accused: Callable[[str], None],
+        accused: Callable[[PeerFault], None],
+        keys: Callable[[bytes], SigningKey | None],
     ) -> None:
         self.node = node
         self._core = core
@@ -107,6 +112,9 @@ class Driver:
         self._lagging = lagging
         self._disputed = disputed
         self._accused = accused
+        self._keys = keys
+        #: Why this node cannot sign at the height that is open, for its status.
+        self.keyless = ""
         self._inputs: deque[inputs.Input] = deque()
         self._wake = asyncio.Event()
         self._timers = Timers(self.feed)
@@ -145,7 +153,8 @@ class Driver:
         """
         position = self._replica.position
         height = position.head.height + 1
-        if not self._runs or height <= self._opened or position.validators.find(self.node) is None:
+        member = position.validators.find(self.node)
+        if not self._runs or height <= self._opened or member is None or not self._can_sign(member):
             return
         votes = tuple(self._store.votes(height))
         self._opened = height
@@ -162,6 +171,20 @@ class Driver:
                 )
             )
         )
+
+    def _can_sign(self, member: Validator) -> bool:
+        """Whether this node holds the key that the validator set names for it."""
+        key = self._keys(member.key)
+        if key is not None:
+            self._core.learn(key)
+            self.keyless = ""
+        elif not self.keyless:
+            self.keyless = (
+                "this node does not hold the signing key that the chain names for it, "
+                f"{member.key.hex()}: put it into node.next.key"
+            )
+            _log.error("signing_key_missing", public=member.key.hex())
+        return key is not None
 
     async def run(self) -> None:
         """Feed the core until cancelled; raises `Diverged` when this node must not go on."""
@@ -215,7 +238,7 @@ class Driver:
                 _log.warning(
                     "peer_accused", peer=fault.accused, rule=fault.rule, detail=fault.detail
                 )
-                self._accused(fault.accused)
+                self._accused(fault)
 
     def _start(self, job: Awaitable[None]) -> None:
         task = asyncio.ensure_future(job)

@@ -19,9 +19,13 @@ class Metrics:
         self.block_time = self._gauge("block_time_seconds", "Time of the newest final block.")
         self.pending = self._gauge("pending_transactions", "Transactions waiting for a block.")
         self.peers = self._gauge("peers_connected", "Peers connected now.")
-        self.certificate_expiry = self._gauge(
-            "certificate_expiry_seconds", "When the next certificate of this node runs out."
+        self.certificate_expiry = Gauge(
+            "ledger_certificate_expiry_seconds",
+            "When the first certificate of a kind runs out.",
+            ("kind",),
+            registry=self.registry,
         )
+        self.findings = self._gauge("findings", "Findings about validators on the chain.")
         self.blocks = self._counter("blocks", "Blocks stored since the start.")
         self.transactions = self._counter("transactions", "Transactions in those blocks.")
         self.refused = Counter(

@@ -19,19 +19,22 @@ from ledger.chain.result import CallResult
 from ledger.chain.store import Store
 from ledger.chain.transaction import Call, Transaction
 from ledger.consensus.core import Core
+from ledger.consensus.errors import PeerFault
 from ledger.contracts.blocks import BlockFault, Executed, admission_fault
 from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
 from ledger.node.agent import Agent
-from ledger.node.answers import Cursor, Expiry, LedgerEvent, Status, Submission
+from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
 from ledger.node.clockwatch import ClockWatch
 from ledger.node.desk import RecordDesk
 from ledger.node.driver import Diverged, Driver
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
+from ledger.node.expiry import ExpiryWatch
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
 from ledger.node.inquiry import answer as outcome_of
+from ledger.node.keyring import Keyring
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.net import frames
@@ -50,6 +53,7 @@ from ledger.node.signing.watermark import Watermark
 from ledger.node.statusboard import StatusBoard
 from ledger.node.surroundings import REAL, Surroundings
 from ledger.node.sync import Sync, answer
+from ledger.node.testimony import FINDING_COUNT, Testimony, findings_on
 from ledger.node.vault.release import Refused, Why
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +96,7 @@ class Node(ChainReads):
         super().__init__(store)
         self.home = home
         self.metrics_ = Metrics()
-        self._key = key
+        self.keys = Keyring(home.node, key, store.value, self._height)
         self._surroundings = surroundings
         self._clock = surroundings.clock
         self._tasks: list[asyncio.Task[None]] = []
@@ -164,12 +168,16 @@ class Node(ChainReads):
             publish=lambda frame: self.links.broadcast(frame, self._upwards()),
             work=self.seat.work,
         )
-        self.agent = Agent(key, self.replica, self.inbox, self, surroundings.entropy)
-        expiry = Expiry(
-            what=f"TLS certificate of {self.node}",
-            expires=int(tls.certificate.not_valid_after_utc.timestamp() * 1000),
+        self.agent = Agent(self.keys.newest, self.replica, self.inbox, self, surroundings.entropy)
+        self._testimony = Testimony(self.perform, store.value, surroundings.entropy)
+        self._expiry = ExpiryWatch(
+            self.node,
+            self.institution,
+            self.membership,
+            self._clock,
+            home.settings.certificates.warn_days,
+            self.metrics_.certificate_expiry,
         )
-        self.metrics_.certificate_expiry.set(expiry.expires / 1000)
         self._board = StatusBoard(
             home,
             self.replica,
@@ -182,7 +190,7 @@ class Node(ChainReads):
             self._dispute,
             self._clocks,
             clock=self._clock,
-            expiry=expiry,
+            expiry=self._expiry,
         )
         self._desk = self._record_desk() if surroundings.keeps_records else None
         self._answer_frames()
@@ -215,7 +223,7 @@ class Node(ChainReads):
     def _driver(self) -> Driver:
         return Driver(
             self.node,
-            Core(self.node, self._key),
+            Core(self.node, self.keys.newest()),
             self.replica,
             self._executor,
             self.store,
@@ -229,8 +237,18 @@ class Node(ChainReads):
             behind=self.sync.heard,
             lagging=self._remind,
             disputed=self._dispute.refused,
-            accused=lambda _node: self.metrics_.accusations.inc(),
+            accused=self._accused,
+            keys=self.keys.find,
         )
+
+    def _accused(self, fault: PeerFault) -> None:
+        self.metrics_.accusations.inc()
+        self._testimony.accused(fault, self.chain, self.replica.validators)
+
+    def hold(self, key: SigningKey) -> None:
+        """Sign with one more key, for what the chain says that it is used for."""
+        self.keys.add(key)
+        self.seat.rearmed()
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -282,6 +300,8 @@ class Node(ChainReads):
         await self.links.start()
         self._spawn(self.sync.run())
         self._spawn(self.inbox.repeat())
+        self._spawn(self._testimony.run())
+        self._spawn(self._expiry.run())
         self._spawn(self._keep_fed())
         self.seat.start()
         if self._desk is not None:
@@ -422,6 +442,8 @@ class Node(ChainReads):
         metrics.view_changes.inc(certificate.view)
         metrics.commit_seconds.observe(max(0, self._clock() - header.time) / 1000)
         metrics.pending.set(len(self.mempool))
+        if FINDING_COUNT in executed.writes:
+            metrics.findings.set(findings_on(self.store.value))
         self._board.left_views(certificate.view)
 
     def _follow_membership(self, executed: Executed, _certificate: Certificate) -> None:

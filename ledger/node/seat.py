@@ -71,7 +71,8 @@ class Seat:
     @property
     def withheld(self) -> str:
         """Why this node does not use its vote, in a sentence; empty if it does, or has none."""
-        return self._joining.reason if self.taken else ""
+        keyless = "" if self._driver is None else self._driver.keyless
+        return (keyless or self._joining.reason) if self.taken else ""
 
     def start(self) -> None:
         """Vote as soon as that cannot contradict an earlier vote."""
@@ -135,6 +136,11 @@ class Seat:
         due = [self._mempool.get(one) for one in self._watch.reminders(line, status.proposer)]
         for frame in in_frames(each.raw for each in due if each is not None):
             self._links.send(status.proposer, frame)
+
+    def rearmed(self) -> None:
+        """The node holds another key than before."""
+        if self._driver is not None:
+            self._driver.begin()
 
     def work(self) -> None:
         """There is something to put into a block."""

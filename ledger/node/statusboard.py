@@ -6,9 +6,10 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from ledger.contracts.replica import Replica
-from ledger.node.answers import Expiry, PeerStatus, Status
+from ledger.node.answers import PeerStatus, Status
 from ledger.node.clockwatch import ClockWatch
 from ledger.node.condition import Situation, explain, validator_statuses
+from ledger.node.expiry import ExpiryWatch
 from ledger.node.inquiry import Dispute
 from ledger.node.mempool import Mempool
 from ledger.node.net.links import Links
@@ -27,7 +28,7 @@ class StatusBoard:
 
     Args:
         clock: milliseconds since 1970-01-01 UTC.
-        expiry: what of this node runs out next.
+        expiry: the certificates that matter to this node.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class StatusBoard:
         clocks: ClockWatch,
         *,
         clock: Callable[[], int],
-        expiry: Expiry,
+        expiry: ExpiryWatch,
     ) -> None:
         self._home = home
         self._replica = replica
@@ -136,9 +137,10 @@ class StatusBoard:
             pending_bytes=self._mempool.size_bytes,
             view_changes=self._view_changes,
             syncing=self._sync.target > head.height + 1,
-            next_expiry=self._expiry,
             clock_behind=behind,
             divergence=self._dispute.difference,
+            next_expiry=self._expiry.next(),
+            certificates=self._expiry.certificates(),
             version=version("health-ledger"),
         )
 

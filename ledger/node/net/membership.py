@@ -53,6 +53,8 @@ class Membership:
         self._clock = clock
         #: The CAs on the chain that count or will, by institution.
         self.authorities: dict[str, list[Authority]] = {}
+        #: When the certificate runs out that a node showed last, milliseconds since 1970 UTC.
+        self.seen: dict[str, int] = {}
         self._next_turn: int | None = None
         self.roll = self._load()
         self._contexts: TlsContexts | None = None
@@ -106,6 +108,24 @@ class Membership:
     def nodes(self) -> tuple[str, ...]:
         """The ids of all nodes on the chain."""
         return tuple(self.roll.nodes)
+
+    @property
+    def tls_certificate(self) -> x509.Certificate:
+        """The certificate that this node shows."""
+        return self.key.certificate
+
+    def present(self, key: TlsKey) -> None:
+        """Show another certificate from the next connection on; those that stand go on.
+
+        Raises:
+            UntrustedPeer: the others would not let this node in with it.
+        """
+        identity = admission.authorise(key.certificate, self.roll, self._clock())
+        if identity != admission.peer_identity(self.key.certificate):
+            raise UntrustedPeer(f"the certificate is for another node, {identity.node}")
+        self.key = key
+        for context in self._contexts or ():
+            key.load_into(context)
 
     def kinds(self, nodes: Container[str]) -> dict[str, str]:
         """The kinds of the institutions of some nodes, in the order in which nodes joined."""
@@ -162,7 +182,9 @@ class Membership:
 
     def admits(self, certificate: x509.Certificate, now_ms: int) -> str:
         """The id of the node for which a certificate opens a connection; raises `UntrustedPeer`."""
-        return admission.authorise(certificate, self.roll, now_ms).node
+        node = admission.authorise(certificate, self.roll, now_ms).node
+        self.seen[node] = admission.expires(certificate)
+        return node
 
 
 def changes_membership(keys: Iterable[bytes]) -> bool:

@@ -76,6 +76,12 @@ class VaultSection(Table):
     records: str
 
 
+class CertificatesSection(Table):
+    """``[certificates]``: how many days before its end a certificate is warned of."""
+
+    warn_days: Annotated[int, Field(ge=1, le=3650)] = 60
+
+
 class NodeSettings(Table):
     """``node.toml``. ``peers``: node id → ``host:port``. Nothing here can make nodes disagree."""
 
@@ -84,6 +90,7 @@ class NodeSettings(Table):
     api: ListenSection
     store: StoreSection
     vault: VaultSection
+    certificates: CertificatesSection = Field(default_factory=CertificatesSection)
     peers: dict[str, Annotated[str, AfterValidator(_address)]]
 
 
@@ -138,6 +145,11 @@ class NodeHome:
     def signing_key(self, passphrase: Callable[[], str]) -> SigningKey:
         """The key that signs votes and transactions; raises `KeyFileError`."""
         return load_key(self.path / "node.key", passphrase)
+
+    @property
+    def next_key(self) -> Path:
+        """Where the signing key lies that is to take over from `signing_key` at a height."""
+        return self.path / "node.next.key"
 
     def tls_key(self, passphrase: Callable[[], str]) -> TlsKey:
         """Key and certificate for connections; raises `KeyFileError`."""

@@ -22,6 +22,7 @@ from ledger.consensus.effects import Effect
 from ledger.consensus.errors import PeerFault, Rule
 from ledger.consensus.messages import Prepare, encode_message
 from ledger.contracts.blocks import Executed
+from ledger.crypto.keys import SigningKey
 from ledger.node import driver as driver_module
 from ledger.node.clock import now_ms
 from ledger.node.driver import Diverged, Driver
@@ -49,6 +50,9 @@ class ScriptedCore:
     def status(self) -> None:
         return None
 
+    def learn(self, key: SigningKey) -> None:
+        self.learned = key
+
     def of(self, kind: type) -> list[Any]:
         return [each for each in self.heard if isinstance(each, kind)]
 
@@ -60,9 +64,12 @@ class Rig:
     chain: Chain
     core: ScriptedCore = field(default_factory=ScriptedCore)
     did: list[tuple[Any, ...]] = field(default_factory=list)
+    held: dict[bytes, SigningKey] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = self.chain.replica.store
+        own = self.chain.consortium.nodes[NODE]
+        self.held.setdefault(own.public, own)
         self.mempool = Mempool(lambda _transaction, _height: None, lambda _identity: False)
         self.executor = Executor(self.chain.replica, self.mempool.verified)
         self.room = Room(pause=0.001)
@@ -81,7 +88,8 @@ class Rig:
             final=self.final,
             behind=lambda node, height: self.did.append(("behind", node, height)),
             lagging=lambda node: self.did.append(("lagging", node)),
-            accused=lambda node: self.did.append(("accused", node)),
+            accused=lambda fault: self.did.append(("accused", fault.accused)),
+            keys=self.held.get,
         )
 
     def send(self, node: str, frame: Frame) -> bool:
