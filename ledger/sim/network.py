@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ledger.node.net.carrier import Incoming
 from ledger.node.net.connection import TransportSettings
 from ledger.node.net.frames import HEADER_BYTES
-from ledger.node.net.links import Links, Station
-from ledger.node.net.transport import PeerNetwork
+from ledger.node.net.links import Links, Station, links_over
 from ledger.sim.cable import End, SimTls
 from ledger.sim.loop import RUNNING, Process, SimLoop
 from ledger.sim.traffic import Traffic
@@ -125,18 +124,9 @@ class SimNetwork:
     def links(self, station: Station) -> Links:
         """The links of a node that starts: the production transport over this network."""
         certificate = station.membership.key.certificate.public_bytes(Encoding.DER)
-        return PeerNetwork(
-            station.node,
-            station.chain,
-            station.listen,
+        return links_over(
             _Carrier(self, station.node, certificate),
-            addresses=station.addresses,
-            dial=station.dial,
-            authorise=station.membership.authorise,
-            recognise=station.membership.recognise,
-            height=station.height,
-            on_frame=station.on_frame,
-            on_lost=station.on_lost,
+            station,
             settings=self.settings,
             jitter=self.random.random,
         )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from random import SystemRandom
 from typing import Protocol
 
 from ledger.node.clock import now_ms
-from ledger.node.net.carrier import TlsCarrier
+from ledger.node.net.carrier import Carrier, TlsCarrier
+from ledger.node.net.connection import TransportSettings
 from ledger.node.net.frames import Frame
 from ledger.node.net.membership import Membership
 from ledger.node.net.transport import PeerNetwork, PeerStatus
+
+
+_jitter = SystemRandom()
 
 
 class Links(Protocol):
@@ -67,13 +72,19 @@ class Station:
     clock: Callable[[], int] = now_ms
 
 
-def tls_links(station: Station) -> Links:
-    """Links over TCP and TLS 1.3."""
+def links_over(
+    carrier: Carrier,
+    station: Station,
+    *,
+    settings: TransportSettings | None = None,
+    jitter: Callable[[], float] = _jitter.random,
+) -> Links:
+    """Links of a station over whatever carries the bytes; see `PeerNetwork`."""
     return PeerNetwork(
         station.node,
         station.chain,
         station.listen,
-        TlsCarrier(station.membership.tls),
+        carrier,
         addresses=station.addresses,
         dial=station.dial,
         authorise=station.membership.authorise,
@@ -82,4 +93,11 @@ def tls_links(station: Station) -> Links:
         on_frame=station.on_frame,
         on_lost=station.on_lost,
         clock=station.clock,
+        settings=settings,
+        jitter=jitter,
     )
+
+
+def tls_links(station: Station) -> Links:
+    """Links over TCP and TLS 1.3."""
+    return links_over(TlsCarrier(station.membership.tls), station)

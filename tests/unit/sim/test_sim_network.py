@@ -124,7 +124,7 @@ def test_an_expired_certificate_opens_no_new_connection(world: World):
 
 
 def test_frames_can_be_rewritten_on_their_way_out(world: World):
-    ping = encode_frame(Ping(77))
+    ping = encode_frame(Ping(77, 0))
     world.checker.liars.add("A")
     world.network.rewriters["A"] = lambda _peer, frame: (
         [ping] if kind_of(frame) == "Ping" else [frame]
