@@ -14,7 +14,6 @@ from ledger.node.net.frames import Frame
 from ledger.node.net.membership import Membership
 from ledger.node.net.transport import PeerNetwork, PeerStatus
 
-
 _jitter = SystemRandom()
 
 
