@@ -61,6 +61,25 @@ def vouch(
 
 
 @group.command()
+def migrate(home: Home) -> None:
+    """Bring the tables of a node's store up to date, also where that rewrites some of them.
+
+    Steps that only add something are taken by `node run` itself. Make a backup before.
+    """
+    from ledger.chain.database import StoreError
+    from ledger.node import upkeep
+    from ledger.node.setup.home import HomeInUse, InvalidHome, load_home
+    from ledger.node.setup.tomlfile import InvalidFile
+
+    with expecting(InvalidFile, InvalidHome, HomeInUse, StoreError):
+        before, after = upkeep.migrate(load_home(home))
+    if before == after:
+        console().print(f"The store is up to date: its tables are of revision {after}.")
+    else:
+        console().print(f"The tables of the store were of revision {before}, now of {after}.")
+
+
+@group.command()
 def status(
     url: Url = None,
     home: Annotated[Path | None, typer.Option(help="Home of the node to ask.")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from ledger.chain.migrations import migrate_store
 from ledger.chain.store import Store, StoreUnusable
 from ledger.node.setup.home import NodeHome, claim_home
 from ledger.node.signing.watermark import Watermark
@@ -30,3 +31,14 @@ def vouch(home: NodeHome) -> tuple[int, int]:
         votes = len(store.votes(height))
         Watermark(home.signer, head.chain, home.node).replace(height, votes)
     return height, votes
+
+
+def migrate(home: NodeHome) -> tuple[str, str]:
+    """Bring the tables of a home's store up to date; the revisions before and after.
+
+    Raises:
+        HomeInUse, InvalidHome: the home cannot be claimed.
+        StoreError: the store cannot be migrated; it is as it was.
+    """
+    with claim_home(home):
+        return migrate_store(home.store_url)

@@ -10,10 +10,10 @@ from typing import Annotated
 
 from filelock import FileLock, Timeout
 from pydantic import AfterValidator, Field
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from pydantic_core import PydanticCustomError
 
 from ledger.chain.codec import Malformed
+from ledger.chain.database.address import parse_address
 from ledger.chain.genesis import Genesis, read_genesis
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
@@ -41,9 +41,9 @@ def _address(text: str) -> str:
 
 def _database(text: str) -> str:
     try:
-        make_url(text)
-    except ArgumentError:
-        raise ValueError("must be a database URL such as sqlite:///data/ledger.db") from None
+        parse_address(text)
+    except ValueError as error:
+        raise PydanticCustomError("secret", "{why}", {"why": str(error)}) from None
     return text
 
 
@@ -65,7 +65,8 @@ class ListenSection(Table):
 
 
 class StoreSection(Table):
-    """``[store]``: a database URL; a relative SQLite path is relative to the home."""
+    """``[store]``: the URL of an SQLite file, relative to the home or absolute, or of a PostgreSQL
+    database."""
 
     url: Annotated[str, AfterValidator(_database)]
 
@@ -112,8 +113,8 @@ class NodeHome:
     @property
     def store_url(self) -> str:
         """The database URL with an absolute path where it is a file."""
-        url = make_url(self.settings.store.url)
-        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        url = parse_address(self.settings.store.url)
+        if url.get_backend_name() == "sqlite":
             url = url.set(database=str(self.path / str(url.database)))
         return url.render_as_string(hide_password=False)
 

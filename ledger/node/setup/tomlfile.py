@@ -137,6 +137,8 @@ def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
         return "is not a known field" + (f"; did you mean {near[0]}?" if near else "")
     if kind == "literal_error":
         return f"{value!r} is not one of {details.get('ctx', {}).get('expected', '')}"
+    if kind == "secret":
+        return details["msg"]
     message = details["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = repr(value)

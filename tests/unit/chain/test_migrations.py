@@ -2,60 +2,24 @@
 
 import pytest
 import sqlalchemy
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from ledger.chain import migrations, schema
 from ledger.chain.database import StoreUnusable, open_database
 from ledger.chain.store import Store
-from tests.support.databases import run_sql
+from tests.support.databases import make_old, run_sql
 
 SCRIPTS = ScriptDirectory(str(migrations.__path__[0]))
 #: From the first to the newest.
 REVISIONS = [step.revision for step in SCRIPTS.walk_revisions()][::-1]
 
-#: One row of each kind that nothing else can give back, as SQL for both databases.
-ROWS = (
-    "INSERT INTO meta (name, value) VALUES ('genesis', {a}), ('chain', {b})",
-    "INSERT INTO blocks (height, tree, total, header, certificate, results, body)"
-    " VALUES (0, 0, 0, {a}, {b}, {a}, {b}), (1, 0, 2, {b}, {a}, {b}, {a})",
-    "INSERT INTO votes (height, view, phase, digest, message) VALUES (2, 0, 'prepare', {a}, {b})",
-)
 KEPT = {
     "blocks": "SELECT height, header, certificate, body FROM blocks ORDER BY height",
     "votes": "SELECT height, view, phase, digest, message FROM votes",
     "meta": "SELECT value FROM meta WHERE name IN ('genesis', 'chain') ORDER BY name",
 }
-
-
-def empty(address):
-    """An empty database at an address; a file is made where there is none."""
-    if address.startswith("sqlite"):
-        sqlalchemy.create_engine(address).connect().close()
-    return address
-
-
-def make(address, revision):
-    """Tables of an old revision with some rows in them."""
-    engine = sqlalchemy.create_engine(empty(address))
-    config = Config()
-    config.set_main_option("script_location", str(migrations.__path__[0]))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        if revision == "0001":
-            # As version 0.1.0 has left it, which did not know Alembic.
-            connection.exec_driver_sql("DROP TABLE alembic_version")
-            one = "x'31'" if address.startswith("sqlite") else r"'\x31'"
-            connection.exec_driver_sql(f"INSERT INTO meta (name, value) VALUES ('schema', {one})")
-    engine.dispose()
-    first, second = (
-        ("x'0a00'", "x'ff27'") if address.startswith("sqlite") else (r"'\x0a00'", r"'\xff27'")
-    )
-    run_sql(address, *(statement.format(a=first, b=second) for statement in ROWS))
 
 
 def content(address):
@@ -118,7 +82,7 @@ def fresh(address, request, tmp_path):
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_an_old_store_gets_the_tables_of_a_fresh_one_and_keeps_its_rows(address, fresh, revision):
-    make(address, revision)
+    make_old(address, revision)
     before = content(address)
     assert migrate(address) == (revision, schema.REVISION)
     assert content(address) == before
@@ -127,7 +91,7 @@ def test_an_old_store_gets_the_tables_of_a_fresh_one_and_keeps_its_rows(address,
 
 
 def test_a_store_that_cannot_be_migrated_stays_as_it_was(address):
-    make(address, "0001")
+    make_old(address, "0001")
     run_sql(address, "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     with pytest.raises(StoreUnusable, match="not a store"):
         migrate(address)
@@ -146,7 +110,7 @@ def inspect_names(address):
 
 
 def test_a_step_that_wants_to_be_asked_for_is_not_taken_at_start(address, monkeypatch):
-    make(address, "0001")
+    make_old(address, "0001")
     monkeypatch.setattr(migrations, "_automatic", lambda module: module.revision == "0001")
     with pytest.raises(StoreUnusable, match="health-ledger node migrate"):
         Store.open(address)
@@ -156,7 +120,7 @@ def test_a_step_that_wants_to_be_asked_for_is_not_taken_at_start(address, monkey
 
 def test_steps_that_only_add_are_taken_when_the_store_is_opened(address, monkeypatch):
     monkeypatch.setattr(migrations, "_automatic", lambda _module: True)
-    make(address, "0001")
+    make_old(address, "0001")
     run_sql(address, "DELETE FROM meta WHERE name <> 'schema'", "DELETE FROM blocks")
     Store.open(address).close()
     database = open_database(address, read_only=True)
@@ -165,14 +129,14 @@ def test_steps_that_only_add_are_taken_when_the_store_is_opened(address, monkeyp
 
 
 def test_an_old_store_is_not_changed_by_being_read(address):
-    make(address, "0001")
+    make_old(address, "0001")
     with pytest.raises(StoreUnusable, match="revision 0001"):
         Store.open(address, read_only=True)
     assert "alembic_version" not in inspect_names(address)
 
 
 def test_a_step_that_fails_half_way_leaves_the_store_as_it_was(address):
-    make(address, "0001")
+    make_old(address, "0001")
     before = content(address)
 
     def run_half(database):

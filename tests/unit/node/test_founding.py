@@ -327,7 +327,7 @@ def test_a_store_elsewhere_keeps_its_address(home_path: Path) -> None:
     text = path.read_text()
     url = "postgresql://ledger:pass@db.example/ledger"
     path.write_text(text.replace("sqlite:///data/ledger.db", url))
-    assert load_home(home_path).store_url == url
+    assert load_home(home_path).store_url == url.replace("://", "+psycopg://")
     path.write_text(text.replace("sqlite:///data/ledger.db", "sqlite:////srv/ledger.db"))
     assert load_home(home_path).store_url == "sqlite:////srv/ledger.db"
 
@@ -408,3 +408,21 @@ def test_the_same_random_bytes_found_the_same_network(dev: NetworkConfig, tmp_pa
 
     assert found("one", 1) == found("two", 1)
     assert found("three", 2)["genesis.json"] != found("one-again", 1)["genesis.json"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ledger:hidden@db.example:port/ledger",
+        "mysql://ledger:hidden@db.example/ledger",
+        "hidden@db.example",
+        "sqlite://",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(home_path: Path, url: str) -> None:
+    path = home_path / "node.toml"
+    path.write_text(path.read_text().replace("sqlite:///data/ledger.db", url))
+    with pytest.raises(InvalidFile) as caught:
+        load_home(home_path)
+    assert "store.url: " in str(caught.value)
+    assert "hidden" not in str(caught.value)
