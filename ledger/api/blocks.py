@@ -26,7 +26,7 @@ def router(service: NodeService) -> APIRouter:
         "/blocks/{height}",
         response_model=models.BlockModel,
         summary="Read a block with its certificate",
-        responses=failures(problems.UNKNOWN_BLOCK, problems.INVALID_PARAMETERS),
+        responses=failures(problems.UNKNOWN_BLOCK, problems.ARCHIVED, problems.INVALID_PARAMETERS),
     )
     async def block(
         height: Annotated[
@@ -39,6 +39,9 @@ def router(service: NodeService) -> APIRouter:
         with what came out of them. The genesis block has no certificate and no transactions."""
         number = service.head().height if height == "latest" else int(height)
         found, results = service.block(number), service.results(number)
+        place = service.archived_block(number)
+        if place is not None:
+            raise problems.archived(place)
         if found is None or results is None:
             raise Problem(problems.UNKNOWN_BLOCK, head=service.head().height)
         certificate = service.certificate(number)
@@ -48,7 +51,7 @@ def router(service: NodeService) -> APIRouter:
         "/blocks",
         response_model=models.BlockList,
         summary="List block headers",
-        responses=failures(problems.INVALID_PARAMETERS),
+        responses=failures(problems.ARCHIVED, problems.INVALID_PARAMETERS),
     )
     async def blocks(
         start: Annotated[
@@ -65,6 +68,11 @@ def router(service: NodeService) -> APIRouter:
         """Headers in ascending order from a height on."""
         head = service.head().height
         first = max(0, head + 1 - limit) if start is None else start
+        place = service.archived_block(first)
+        if start is not None and place is not None:
+            raise problems.archived(place)
+        if place is not None:
+            first = place.base
         found = []
         for height in range(first, min(first + limit, head + 1)):
             header = service.header(height)

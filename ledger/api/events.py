@@ -62,9 +62,13 @@ def router(service: NodeService) -> APIRouter:
         if given is None:
             return Cursor(service.head().height, MAX_PLACE, MAX_PLACE)
         try:
-            return parse_cursor(given)
+            cursor = parse_cursor(given)
         except Malformed as error:
             raise Problem(problems.INVALID_PARAMETERS, str(error)) from None
+        gone = service.archived_block(max(cursor.height, 1))
+        if gone is not None:
+            raise problems.archived(gone)
+        return cursor
 
     async def place() -> AsyncIterator[None]:
         nonlocal open_streams
@@ -85,7 +89,7 @@ def router(service: NodeService) -> APIRouter:
             200: {
                 "description": "Each message has a cursor as its id, and a StreamedEvent as data"
             },
-            **failures(problems.INVALID_PARAMETERS, problems.BUSY),
+            **failures(problems.ARCHIVED, problems.INVALID_PARAMETERS, problems.BUSY),
         },
     )
     async def events(

@@ -8,6 +8,7 @@ log too). Nothing of the request is quoted back except names of parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreAway, StoreBusy
-from ledger.node.answers import NotPermitted
+from ledger.node.answers import Archived, NotPermitted
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:health-ledger:problem:"
@@ -46,6 +47,7 @@ UNKNOWN_TRANSACTION: Final = Kind("unknown-transaction", 404, "The transaction i
 UNKNOWN_BLOCK: Final = Kind("unknown-block", 404, "The block is not here")
 UNKNOWN_METHOD: Final = Kind("unknown-method", 404, "No such contract or query method")
 METHOD_NOT_ALLOWED: Final = Kind("method-not-allowed", 405, "The path has no such method")
+ARCHIVED: Final = Kind("archived", 410, "Older than what this node keeps")
 TOO_LARGE: Final = Kind("body-too-large", 413, "The body is larger than is allowed here")
 UNSUPPORTED_MEDIA: Final = Kind("unsupported-media-type", 415, "The body has another media type")
 MISDIRECTED: Final = Kind("misdirected", 421, "The Host header names another server")
@@ -58,7 +60,7 @@ NOT_READY: Final = Kind("not-ready", 503, "The node is not ready")
 
 KINDS: Final = (
     MALFORMED, UNAUTHORISED, NOT_PERMITTED, NO_SUCH_PATH, UNKNOWN_TRANSACTION, UNKNOWN_BLOCK,
-    UNKNOWN_METHOD, METHOD_NOT_ALLOWED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED,
+    UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED,
     INVALID_PARAMETERS, REFUSED, QUERY_FAILED, INTERNAL, BUSY, NOT_READY,
 )  # fmt: skip
 
@@ -71,6 +73,15 @@ class Problem(Exception):
         self.kind = kind
         self.detail = detail
         self.extensions = extensions
+
+
+def archived(place: Archived) -> Problem:
+    """The problem that says where something went which the node holds no more."""
+    detail = f"This node keeps the blocks from {place.base} on."
+    if place.file is not None and place.archived is not None:
+        day = datetime.fromtimestamp(place.archived / 1000, UTC)
+        detail += f" The block is archived in {place.file} since {day:%Y-%m-%d %H:%M} UTC."
+    return Problem(ARCHIVED, detail, base=place.base, file=place.file, archived=place.archived)
 
 
 def problem_response(

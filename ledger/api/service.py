@@ -17,6 +17,7 @@ from ledger.chain.receipt import Handover, Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.statetree import StateProof
 from ledger.node.answers import (
+    Archived,
     Cursor,
     Expiry,
     LedgerEvent,
@@ -28,6 +29,7 @@ from ledger.node.answers import (
 )
 
 __all__ = [
+    "Archived",
     "Cursor",
     "Expiry",
     "LedgerEvent",
@@ -68,6 +70,12 @@ class NodeService(Protocol):
 
     def outcome(self, tx_id: bytes) -> tuple[int, int, Result] | None:
         """Height, place in the block and result of a final transaction."""
+
+    def archived_block(self, height: int) -> Archived | None:
+        """Where the block of a height went, if the node holds it no more."""
+
+    async def archived_transaction(self, tx_id: bytes) -> Archived | None:
+        """Where a final transaction went, if the node holds it no more and knows of it."""
 
     def head(self) -> Header: ...
     def header(self, height: int) -> Header | None: ...

@@ -26,6 +26,7 @@ from ledger.api.service import NodeService
 from ledger.chain import limits
 from ledger.chain.codec import decode_value
 from ledger.chain.statement import Statement, StatementFile, statement_file
+from ledger.chain.statetree import TileMissing
 from ledger.chain.values import from_json, to_json
 
 _NOT_THERE = ("unknown_contract", "unknown_method")
@@ -54,11 +55,17 @@ def router(service: NodeService) -> APIRouter:
         statement = Statement(name, raw, header, certificate, path, handovers)
         return statement_file(statement), raw
 
+    def kept(height: int) -> None:
+        # The state after the block just below the base is still here.
+        place = service.archived_block(height + 1)
+        if place is not None:
+            raise problems.archived(place)
+
     @routes.get(
         "/state/{contract}/{key:path}",
         response_model=models.StateEntry,
         summary="Read one entry of a contract's state",
-        responses=failures(problems.UNKNOWN_BLOCK, problems.INVALID_PARAMETERS),
+        responses=failures(problems.UNKNOWN_BLOCK, problems.ARCHIVED, problems.INVALID_PARAMETERS),
     )
     async def entry(
         contract: ContractName,
@@ -85,9 +92,14 @@ def router(service: NodeService) -> APIRouter:
         at = head if height is None else height
         if at > head:
             raise Problem(problems.UNKNOWN_BLOCK, head=head)
+        kept(at)
         evidence = None
         if proof:
-            evidence, raw = proven(name, at)
+            try:
+                evidence, raw = proven(name, at)
+            except TileMissing:
+                kept(at)  # it may have gone a moment ago
+                raise
         else:
             raw = service.state(name, at)
         value = None if raw is None else decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)

@@ -103,7 +103,10 @@ def router(service: NodeService) -> APIRouter:
                 return
             await service.wait(tx_id, left)
 
-    def not_final(tx_id: bytes) -> Problem:
+    async def not_final(tx_id: bytes) -> Problem:
+        place = await service.archived_transaction(tx_id)
+        if place is not None:
+            return problems.archived(place)
         state = "pending" if service.pending(tx_id) else "unknown"
         detail = {
             "pending": "The transaction waits to be ordered. Ask again, or ask with ?wait=.",
@@ -167,7 +170,9 @@ def router(service: NodeService) -> APIRouter:
         "/transactions/{tx}",
         response_model=models.TransactionModel,
         summary="Read a final transaction and what came out of it",
-        responses=failures(problems.UNKNOWN_TRANSACTION, problems.INVALID_PARAMETERS),
+        responses=failures(
+            problems.UNKNOWN_TRANSACTION, problems.ARCHIVED, problems.INVALID_PARAMETERS
+        ),
     )
     async def transaction(tx: TransactionId, wait: Wait = 0) -> Response:
         """The calls of a transaction, its signers, and the result of each call.
@@ -180,7 +185,7 @@ def router(service: NodeService) -> APIRouter:
         found = service.outcome(tx_id)
         block = None if found is None else service.block(found[0])
         if found is None or block is None:
-            raise not_final(tx_id)
+            raise await not_final(tx_id)
         rendered = transaction_json(decode_transaction(block.transactions[found[1]]))
         return reply({**rendered, "outcome": outcome_json(*found)})
 
@@ -188,7 +193,9 @@ def router(service: NodeService) -> APIRouter:
         "/receipts/{tx}",
         response_model=models.ReceiptFile,
         summary="Get the receipt of a final transaction",
-        responses=failures(problems.UNKNOWN_TRANSACTION, problems.INVALID_PARAMETERS),
+        responses=failures(
+            problems.UNKNOWN_TRANSACTION, problems.ARCHIVED, problems.INVALID_PARAMETERS
+        ),
     )
     async def receipt(tx: TransactionId, wait: Wait = 0) -> Response:
         """A receipt file: keep it. `health-ledger audit verify --receipt` checks it offline.
@@ -200,7 +207,7 @@ def router(service: NodeService) -> APIRouter:
             await service.wait(tx_id, wait)
         found = service.receipt(tx_id)
         if found is None:
-            raise not_final(tx_id)
+            raise await not_final(tx_id)
         return Response(dump_receipt(found), media_type=JSON)
 
     return routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -124,7 +125,8 @@ def write_archive(
     except (Malformed, InvalidProof) as error:
         raise StoreUnusable(f"the archive of blocks {first} to {last}: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return path, summary
 
 

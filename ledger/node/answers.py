@@ -37,6 +37,18 @@ class Submission(Answer, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Archived(Answer, frozen=True, kw_only=True):
+    """What was asked for is older than what the node keeps.
+
+    ``base``: the first height that it holds whole. ``file``: the archive file with the block, and
+    ``archived``: when it was written; both None where the node never had the block.
+    """
+
+    base: int
+    file: str | None = None
+    archived: int | None = None
+
+
 _CURSOR = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
 
 

@@ -14,10 +14,10 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from ledger.chain.block import Block, Certificate, InvalidCertificate
-from ledger.chain.constitution import validators_at
 from ledger.chain.result import CallResult
 from ledger.chain.store import Store
 from ledger.chain.transaction import Call, Transaction
+from ledger.client.verify import trust_in
 from ledger.consensus.core import Core
 from ledger.consensus.errors import PeerFault
 from ledger.contracts.blocks import BlockFault, Executed, admission_fault
@@ -31,6 +31,7 @@ from ledger.node.driver import Diverged, Driver
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
 from ledger.node.expiry import ExpiryWatch
+from ledger.node.housekeeping import Housekeeping
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
 from ledger.node.inquiry import answer as outcome_of
@@ -93,7 +94,7 @@ class Node(ChainReads):
         tls: TlsKey,
         surroundings: Surroundings = REAL,
     ) -> None:
-        super().__init__(store)
+        super().__init__(store, home.archive)
         self.home = home
         self.metrics_ = Metrics()
         self.keys = Keyring(home.node, key, store.value, self._height)
@@ -193,6 +194,7 @@ class Node(ChainReads):
             expiry=self._expiry,
         )
         self._desk = self._record_desk() if surroundings.keeps_records else None
+        self._housekeeping = self._housekeeper()
         self._answer_frames()
         #: What happens at each final block, in this order.
         self._at_final = (
@@ -211,7 +213,7 @@ class Node(ChainReads):
         return RecordDesk(
             self.home,
             self.chain,
-            validators_at(lambda key: self.store.value(key, 0), 1),
+            trust_in(self.replica.genesis).validators,
             clock=self._clock,
             entropy=self._surroundings.entropy,
             block_time=lambda: self.replica.head.time,
@@ -219,6 +221,13 @@ class Node(ChainReads):
             perform=self.perform,
             metrics=self.metrics_,
         )
+
+    def _housekeeper(self) -> Housekeeping | None:
+        retention = self.home.retention
+        if retention is None:
+            return None
+        trust = trust_in(self.replica.genesis)
+        return Housekeeping(self.store, retention, trust, self._clock)
 
     def _driver(self) -> Driver:
         return Driver(
@@ -306,6 +315,8 @@ class Node(ChainReads):
         self.seat.start()
         if self._desk is not None:
             self._spawn(self._desk.keep_anchored())
+        if self._housekeeping is not None:
+            self._spawn(self._housekeeping.run())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
 
     async def _keep_fed(self) -> None:

@@ -7,6 +7,7 @@ was stored.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from ledger.chain.block import Block, Certificate, Header
@@ -15,13 +16,16 @@ from ledger.chain.result import CallResult, Result, decode_result
 from ledger.chain.statetree import StateProof, StateTree
 from ledger.chain.store import Store
 from ledger.contracts.machine import BlockContext, Machine
+from ledger.node.answers import Archived
+from ledger.node.archives import ArchiveShelf
 
 
 class ChainReads:
     """Bounded look-ups in one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, archives: Path | None = None) -> None:
         self.store = store
+        self._shelf = ArchiveShelf(store, archives)
         self._queries = Machine()
 
     def receipt(self, tx_id: bytes) -> Receipt | None:
@@ -39,6 +43,12 @@ class ChainReads:
         if head is None:
             raise LookupError("the store holds no chain")
         return head
+
+    def archived_block(self, height: int) -> Archived | None:
+        return self._shelf.block(height)
+
+    async def archived_transaction(self, tx_id: bytes) -> Archived | None:
+        return await asyncio.to_thread(self._shelf.transaction, tx_id)
 
     def header(self, height: int) -> Header | None:
         return self.store.header(height)

@@ -35,7 +35,8 @@ from ledger.contracts.machine import BlockContext
 from ledger.contracts.replica import Replica
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
-from ledger.node.answers import Cursor, LedgerEvent, NotPermitted, Status, Submission
+from ledger.node.answers import Archived, Cursor, LedgerEvent, NotPermitted, Status, Submission
+from ledger.node.archives import ArchiveShelf
 from ledger.node.events import events_of
 from ledger.node.setup.config import load_config
 from ledger.node.setup.founding import found_network
@@ -111,6 +112,7 @@ class LocalService:
         self.network = network
         self.chain = replica.head.chain
         self.metrics = CollectorRegistry()
+        self.shelf = ArchiveShelf(self._store)
         self.capacity = 10_000
         self.is_ready = True
         self.records: dict[bytes, bytes] = {}
@@ -177,6 +179,12 @@ class LocalService:
         results = self._store.results(place[0])
         assert results is not None
         return (*place, decode_result(results[place[1]]))
+
+    def archived_block(self, height: int) -> Archived | None:
+        return self.shelf.block(height)
+
+    async def archived_transaction(self, tx_id: bytes) -> Archived | None:
+        return self.shelf.transaction(tx_id)
 
     def head(self) -> Header:
         return self._replica.head

@@ -12,9 +12,11 @@ from filelock import FileLock, Timeout
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from ledger.chain.archive import MAX_BLOCKS
 from ledger.chain.codec import Malformed
 from ledger.chain.database.address import parse_address
 from ledger.chain.genesis import Genesis, read_genesis
+from ledger.chain.retention import FILE_BLOCKS, Retention
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
 from ledger.node.net.pki import TlsKey
@@ -66,9 +68,16 @@ class ListenSection(Table):
 
 class StoreSection(Table):
     """``[store]``: the URL of an SQLite file, relative to the home or absolute, or of a PostgreSQL
-    database."""
+    database.
+
+    ``keep_blocks``: how many of the newest blocks stay in it, all if absent. ``archive``: where
+    the others go, relative to the home or absolute, ``archive_blocks`` to a file.
+    """
 
     url: Annotated[str, AfterValidator(_database)]
+    keep_blocks: Annotated[int, Field(ge=1)] | None = None
+    archive: str = "archive"
+    archive_blocks: Annotated[int, Field(ge=1, le=MAX_BLOCKS)] = FILE_BLOCKS
 
 
 class VaultSection(Table):
@@ -117,6 +126,19 @@ class NodeHome:
         if url.get_backend_name() == "sqlite":
             url = url.set(database=str(self.path / str(url.database)))
         return url.render_as_string(hide_password=False)
+
+    @property
+    def archive(self) -> Path:
+        """The directory of archive files."""
+        return self.path / self.settings.store.archive
+
+    @property
+    def retention(self) -> Retention | None:
+        """How many blocks the store keeps; None for all."""
+        store = self.settings.store
+        if store.keep_blocks is None:
+            return None
+        return Retention(store.keep_blocks, self.archive, store.archive_blocks)
 
     @property
     def records(self) -> Path:
