@@ -58,6 +58,7 @@ class Agreement:
         outbox: Outbox,
         *,
         work_pending: bool,
+        neglected: bool = False,
     ) -> None:
         self.node = node
         self.committee = committee
@@ -65,6 +66,7 @@ class Agreement:
         self._outbox = outbox
         self._clock = Clock(committee.parameters, outbox)
         self._work = work_pending
+        self._neglected = neglected
         self._ballots = Ballots(committee.height, committee.quorum)
         self._candidates = Candidates()
         self._intake = Intake(committee, self._ballots, self._candidates)
@@ -89,7 +91,7 @@ class Agreement:
             self._candidates.lock(lock.certificate.digest, lock.block)
         view = self._promises.newest_view
         if view is None:
-            self._await_proposal()
+            self._begin()
             return
         self._view = view
         if lock is not None and lock.certificate.view == view:
@@ -110,6 +112,17 @@ class Agreement:
             except PeerFault as fault:
                 raise ProtocolBug(f"the stored votes contradict each other: {fault}") from None
 
+    def _begin(self) -> None:
+        """Start the height, or ask for another proposer before this one's next block is looked at.
+
+        Whoever leaves transactions out may well be quick with its blocks, so the complaint must not
+        depend on being there first.
+        """
+        if self._neglected and not self._is_proposer():
+            self._change_view(self._view + 1, Event.GAVE_UP)
+        else:
+            self._await_proposal()
+
     def _await_proposal(self) -> None:
         """In phase WAITING: propose, or start the clock for whoever should."""
         idle = not self._work and self._promises.newest_view is None
@@ -125,11 +138,6 @@ class Agreement:
         news, self._work = not self._work, True
         if news and self._phase is Phase.WAITING:
             self._await_proposal()
-
-    def neglected(self) -> None:
-        """A transaction is passed over: try another proposer, unless a block is on its way."""
-        if self._phase is Phase.WAITING and not self._is_proposer():
-            self._change_view(self._view + 1, Event.GAVE_UP)
 
     def timer_fired(self, timer: Timer, view: int) -> None:
         """The view had its time, or there was nothing to do for long enough."""

@@ -20,7 +20,6 @@ from ledger.consensus.inputs import (
     BlockChecked,
     HeightContext,
     Input,
-    Neglected,
     Received,
     Timer,
     TimerFired,
@@ -95,7 +94,12 @@ class Core:
         self._outbox.start(Timer.RESEND, 0, timeouts.resend_interval(context.parameters))
         self._asked_for_blocks = False
         agreement = Agreement(
-            self.node, committee, promises, self._outbox, work_pending=context.work_pending
+            self.node,
+            committee,
+            promises,
+            self._outbox,
+            work_pending=context.work_pending,
+            neglected=context.neglected,
         )
         self._agreement = agreement
         agreement.start()
@@ -114,8 +118,6 @@ class Core:
                     agreement.timer_fired(timer, view)
             case WorkPending():
                 agreement.work_pending()
-            case Neglected():
-                agreement.neglected()
             case BlockBuilt(height, view, block) if height == committee.height:
                 agreement.block_built(view, block)
             case BlockChecked(digest, fault, doubt):

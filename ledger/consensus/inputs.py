@@ -33,7 +33,8 @@ class HeightContext:
     ``chain``: 32-byte hash of the genesis. ``parent``: the final header of ``height - 1``.
     ``validators`` and ``parameters``: those in force at ``height``. ``votes``: every vote of this
     node for ``height`` that is in the store; empty unless the node was restarted.
-    ``work_pending``: whether the mempool holds a transaction at this moment.
+    ``work_pending``: whether the mempool holds a transaction at this moment. ``neglected``: whether
+    a transaction stays out of blocks for longer than it should: then another proposer is tried.
     """
 
     chain: bytes
@@ -43,6 +44,7 @@ class HeightContext:
     parameters: Parameters
     votes: tuple[Vote, ...] = ()
     work_pending: bool = False
+    neglected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,6 @@ class WorkPending:
 
 
 @dataclass(frozen=True, slots=True)
-class Neglected:
-    """A transaction stays out of blocks for longer than it should: try another proposer.
-
-    Only counts while no proposal is on the table at this height; say it right after `Begin`.
-    """
-
-
-@dataclass(frozen=True, slots=True)
 class BlockBuilt:
     """The answer to `BuildBlock`: a block that this node has executed, roots filled in."""
 
@@ -111,4 +105,4 @@ class BlockChecked:
     doubt: str | None = None
 
 
-Input = Begin | Received | TimerFired | WorkPending | Neglected | BlockBuilt | BlockChecked
+Input = Begin | Received | TimerFired | WorkPending | BlockBuilt | BlockChecked

@@ -145,8 +145,10 @@ class Driver:
         """Where the core stands, or None before the first height began."""
         return self._core.status()
 
-    def begin(self) -> None:
+    def begin(self, *, neglected: bool = False) -> None:
         """Tell the core that the next height is open, if it has not heard and has a vote there.
+
+        ``neglected``: whether the proposer leaves a transaction out for too long.
 
         Raises:
             StoreAway: it has not been told.
@@ -168,6 +170,7 @@ class Driver:
                     parameters=position.parameters,
                     votes=votes,
                     work_pending=self._mempool.has_work(position.parameters.block_bytes),
+                    neglected=neglected,
                 )
             )
         )

@@ -107,9 +107,7 @@ class Seat:
         if self._driver is None:
             self._take()
             return
-        self._driver.begin()
-        if self._neglected():
-            self._driver.feed(inputs.Neglected())
+        self._driver.begin(neglected=self._neglected())
 
     def passed_over(self, included: Sequence[bytes]) -> None:
         """A block with these transactions is final, which the mempool does not know yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ledger.chain.block import Block
@@ -52,9 +53,15 @@ class Puppets:
         self.core = Core(me, signing_key(me))
 
     def begin(
-        self, votes: Iterable[Vote] = (), *, work: bool = True, height: int = 1
+        self,
+        votes: Iterable[Vote] = (),
+        *,
+        work: bool = True,
+        height: int = 1,
+        neglected: bool = False,
     ) -> list[Effect]:
-        return self.core.handle(Begin(self.context(votes, work=work, height=height)))
+        context = self.context(votes, work=work, height=height)
+        return self.core.handle(Begin(replace(context, neglected=neglected)))
 
     def context(
         self, votes: Iterable[Vote] = (), *, work: bool = True, height: int = 1

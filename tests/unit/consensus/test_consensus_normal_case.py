@@ -13,10 +13,11 @@ from ledger.consensus.effects import (
     SetTimer,
 )
 from ledger.consensus.errors import ProtocolBug
-from ledger.consensus.inputs import BlockBuilt, Neglected, Received, Timer, WorkPending
+from ledger.consensus.inputs import BlockBuilt, Received, Timer, WorkPending
 from ledger.consensus.messages import Commit, Prepare, PrePrepare, ViewChange, decode_message
 from ledger.consensus.phases import Phase
-from tests.support.consensus import PARAMETERS
+from tests.support import voices
+from tests.support.consensus import PARAMETERS, make_block
 from tests.support.puppets import Puppets, only, sent, votes_of
 
 
@@ -248,14 +249,36 @@ def test_a_signature_for_another_view_is_a_bad_signature() -> None:
     assert only(puppets.give(other), Accuse)[0].fault.rule == "bad-signature"
 
 
-def test_a_neglected_transaction_moves_the_view_only_while_nothing_is_proposed() -> None:
+def test_a_node_that_sees_transactions_left_out_asks_for_another_proposer_at_once() -> None:
+    puppets = Puppets()
+    (change,) = sent(puppets.begin(neglected=True), ViewChange)
+    assert change.view == 1
+
+
+def test_a_proposer_that_leaves_transactions_out_is_not_saved_by_being_quick() -> None:
+    """Its next block has come before this node begins the height."""
     puppets = Puppets()
     puppets.begin()
-    assert sent(puppets.core.handle(Neglected()), ViewChange)
-    busy = Puppets()
-    busy.begin()
-    busy.give(busy.propose(busy.block()))
-    assert busy.core.handle(Neglected()) == []
+    second = make_block(puppets.block().header, puppets.validators, "n1")
+    puppets.give(voices.pre_prepare("n1", 2, 0, second))
+    effects = puppets.begin(height=2, neglected=True)
+    assert sent(effects, ViewChange)
+    assert not only(effects, CheckBlock)
+
+
+def test_a_proposer_does_not_complain_of_itself() -> None:
+    effects = Puppets("n1").begin(neglected=True)
+    assert only(effects, BuildBlock)
+    assert not sent(effects, ViewChange)
+
+
+def test_a_node_that_comes_back_keeps_to_its_votes_rather_than_complain() -> None:
+    puppets = Puppets()
+    block = puppets.block()
+    puppets.begin()
+    puppets.give(puppets.propose(block))
+    votes = votes_of(puppets.checked(block))
+    assert not sent(Puppets().begin(votes, neglected=True), ViewChange)
 
 
 def test_inputs_before_the_first_height_are_ignored() -> None:

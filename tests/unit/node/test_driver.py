@@ -346,8 +346,8 @@ async def test_a_flood_of_messages_is_bounded(
     await until(lambda: rig.core.of(inputs.Begin))
     for _ in range(50):
         rig.driver.feed(inputs.Received("west-1", MESSAGE))
-    rig.driver.feed(inputs.Neglected())
-    await until(lambda: rig.core.of(inputs.Neglected))
+    rig.driver.feed(inputs.WorkPending())
+    await until(lambda: rig.core.of(inputs.WorkPending))
     assert len(rig.core.of(inputs.Received)) == 10
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
