@@ -203,10 +203,18 @@ class Node:
         height = self.height + 1
         votes = tuple(vote for vote in self.disk.votes if vote.height == height)
         work = self.world.random.random() < self.world.business
+        neglected = self.world.random.random() < self.world.grudges
         self.feed(
             Begin(
                 HeightContext(
-                    CHAIN, height, self.head, self.world.validators, PARAMETERS, votes, work
+                    CHAIN,
+                    height,
+                    self.head,
+                    self.world.validators,
+                    PARAMETERS,
+                    votes,
+                    work,
+                    neglected,
                 )
             )
         )
@@ -326,7 +334,8 @@ class World:
 
     ``loss`` and ``doubling``: probabilities per message. ``delay``: bounds in milliseconds.
     ``slowest``: the longest time, in milliseconds, that executing a block takes. ``business``: how
-    likely the mempool holds something when a height begins.
+    likely the mempool holds something when a height begins. ``grudges``: how likely a validator
+    complains of the proposer then.
     ``liars``: names that are played by two cores with the same key which do not know of each other
     (Bano et al., "Twins", 2020): between them they equivocate in every way that a core can speak.
     """
@@ -342,6 +351,7 @@ class World:
         self.doubling = 0.0
         self.delay = (1, 20)
         self.business = 1.0
+        self.grudges = 0.0
         self.slowest = 15
         self.cut: set[frozenset[str]] = set()
         self.drop: Callable[[str, str, Message], bool] = lambda _source, _target, _message: False

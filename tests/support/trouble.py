@@ -118,6 +118,7 @@ def run(seed: int, size: int, *, lies: bool = True, trouble_ms: int = 6_000) -> 
     world.delay = random.choice(((1, 10), (1, 100), (1, 400)))
     world.business = random.choice((0.0, 0.5, 1.0))
     world.slowest = random.choice((15, 15, 500))
+    world.grudges = random.choice((0.0, 0.0, 0.1, 0.5))
     try:
         world.start()
         _disturb(world, [Liar(world, name) for name in liars], trouble_ms)
@@ -151,7 +152,7 @@ def _disturb(world: World, liars: list[Liar], trouble_ms: int) -> None:
 
 
 def _recover(world: World, seed: int) -> Outcome:
-    world.loss = world.doubling = 0.0
+    world.loss = world.doubling = world.grudges = 0.0
     world.delay, world.slowest = (1, 10), 15
     world.cut.clear()
     for node in world.honest:
