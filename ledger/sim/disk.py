@@ -10,8 +10,8 @@ report them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from random import Random
@@ -34,10 +34,35 @@ class Remains(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The bytes of a store's files: the database and its write-ahead log."""
+    """The bytes of a store's files: the database and its write-ahead log.
+
+    ``watermark``: of the file beside them that says how far the node may have signed; None where
+    that is not a part of the copy.
+    """
 
     main: bytes
     log: bytes
+    watermark: bytes | None = None
+
+
+class SimFileTimes:
+    """When the watermark was changed, in virtual milliseconds."""
+
+    def __init__(self, time: Callable[[], float]) -> None:
+        self._time = time
+        self._changed = 0
+
+    def now(self) -> int:
+        """Asked right before each write."""
+        self._changed = int(self._time() * 1000)
+        return self._changed
+
+    def changed(self, descriptor: int) -> int:
+        return self._changed
+
+    def copied(self) -> None:
+        """The file was put there by somebody else, now."""
+        self._changed = int(self._time() * 1000)
 
 
 class PowerLossInTransaction(PowerLoss):
@@ -53,11 +78,17 @@ class SimDisk:
 
     Args:
         path: the database file.
+        watermark: the file that says how far the node may have signed.
+        time: virtual seconds.
         random: decides what a crash leaves.
     """
 
-    def __init__(self, path: Path, random: Random) -> None:
+    def __init__(
+        self, path: Path, watermark: Path, time: Callable[[], float], random: Random
+    ) -> None:
         self.path = path
+        self.times = SimFileTimes(time)
+        self._watermark = watermark
         self._random = random
         self._full = False
         self._crash: tuple[int, Remains] | None = None
@@ -103,13 +134,20 @@ class SimDisk:
         self._write(self._torn(self._read(), remains))
         self.damaged = True
 
-    def backup(self) -> Image:
-        """A copy of the store as it is now."""
-        return self._read()
+    def backup(self, *, whole: bool = False) -> Image:
+        """A copy of the store as it is now; ``whole``: of the file beside it as well, which no
+        backup should have."""
+        image = self._read()
+        if whole and self._watermark.exists():
+            image = replace(image, watermark=self._watermark.read_bytes())
+        return image
 
     def restore(self, image: Image) -> None:
         """Put an old copy back; only while the node is stopped."""
         self._write(image)
+        if image.watermark is not None:
+            self._watermark.write_bytes(image.watermark)
+            self.times.copied()
         self.damaged = True
 
     # --- what the world does with it -----------------------------------------------------------

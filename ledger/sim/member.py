@@ -70,6 +70,7 @@ class Member:
                     entropy=self._random.randbytes,
                     links=network.links,
                     keeps_records=False,
+                    file_times=self.disk.times,
                 ),
             )
         except BaseException:

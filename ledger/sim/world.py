@@ -100,7 +100,12 @@ class World:
             home,
             seat,
             SimClock(self.loop.time, EPOCH),
-            SimDisk(path / "data" / "ledger.db", self._random(f"disk {name}")),
+            SimDisk(
+                path / "data" / "ledger.db",
+                home.signer / "watermark",
+                self.loop.time,
+                self._random(f"disk {name}"),
+            ),
             self._random(f"node {name}"),
         )
 

@@ -15,7 +15,7 @@ from ledger.sim.wal import FRAME_HEADER_BYTES, HEADER_BYTES, read_log
 
 @pytest.fixture
 def disk(tmp_path: Path) -> SimDisk:
-    return SimDisk(tmp_path / "ledger.db", Random(1))
+    return SimDisk(tmp_path / "ledger.db", tmp_path / "watermark", lambda: 0.0, Random(1))
 
 
 def insert(disk: SimDisk, database, *values: int) -> None:
@@ -62,7 +62,7 @@ def numbers(disk: SimDisk) -> list[int]:
 def test_a_crash_in_a_transaction_leaves_all_of_it_or_nothing(
     tmp_path: Path, remains: Remains, left: list[int], seed: int
 ):
-    disk = SimDisk(tmp_path / "ledger.db", Random(seed))
+    disk = SimDisk(tmp_path / "ledger.db", tmp_path / "watermark", lambda: 0.0, Random(seed))
     database = prepared(disk)
     disk.crash_in_transaction(remains)
     with pytest.raises(PowerLossInTransaction) as loss:

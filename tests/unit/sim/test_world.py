@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ledger.chain.block import Block
 from ledger.sim.world import Broken, Remains, World
 
 
@@ -76,3 +77,57 @@ def test_an_invariant_that_breaks_is_told_with_the_seed_and_the_trace():
         with pytest.raises(Broken, match=r"(?s)seed 6.*acknowledged.*stores block 1") as broken:
             world.check()
         assert "the last" in str(broken.value)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_node_whose_disk_was_put_back_does_not_sign_twice_and_comes_back(whole: bool):
+    with World(7) as world:
+        world.start_all()
+        first = world.submit("A")
+        assert world.run_until(lambda: first.final, 40_000)
+        old = world.disk["B"].backup(whole=whole)
+        for name in "ACD":
+            ticket = world.submit(name)
+            assert world.run_until(lambda ticket=ticket: ticket.final, 40_000)
+        world.run(5_000)
+        world.crash("B")
+        world.disk["B"].restore(old)
+        assert world.start("B")
+        world.settle()
+        world.check(audit=True)
+
+
+def test_a_reference_that_disagrees_about_the_state_is_heard():
+    class Contrary:
+        def apply(self, block: Block) -> bytes:
+            return bytes(32)
+
+    with World(8, reference=Contrary()) as world:
+        world.start_all()
+        world.submit("A")
+        with pytest.raises(Broken, match="block 1 has the state root"):
+            world.run(5_000)
+
+
+def test_a_node_that_ends_by_itself_is_a_breach_and_one_on_a_bad_disk_is_not():
+    with World(9) as world:
+        world.start_all()
+        world.run(1_000)
+        world.crash("B")
+        path = world.disk["B"].path
+        content = bytearray(path.read_bytes())
+        content[4096:] = bytes(len(content) - 4096)
+        path.write_bytes(content)
+        world.disk["B"].damaged = True
+        assert not world.start("B")
+        assert world.nodes["B"].ended
+        ticket = world.submit("A")
+        assert world.run_until(lambda: ticket.final, 30_000)
+        world.disk["C"].full()
+        world.run(5_000)
+        world.check()
+        world.crash("A")
+        world.nodes["A"].home.path.joinpath("genesis.json").unlink()
+        assert not world.start("A")
+        with pytest.raises(Broken, match="A does not start"):
+            world.run(1)
