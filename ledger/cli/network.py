@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ledger.cli import replacing
 from ledger.cli.output import AsJson, console, expecting, progress, write_json
 from ledger.cli.passphrase import passphrase_source
 
@@ -70,6 +71,9 @@ def init(
         )
     else:
         _show(founding, insecure=insecure_keys)
+
+
+group.command("join")(replacing.join)
 
 
 def _show(founding: Founding, *, insecure: bool) -> None:

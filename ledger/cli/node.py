@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.cli import replacing
 from ledger.cli.connection import Token, Url, connect
 from ledger.cli.output import (
     AsJson,
@@ -96,6 +97,11 @@ def status(
     raise typer.Exit(ExitCode.GOOD if found.get("committing") is True else ExitCode.NO)
 
 
+group.command("renew-tls")(replacing.renew_tls)
+group.command("rotate-key")(replacing.rotate_key)
+group.command("new-ca")(replacing.new_ca)
+
+
 def _address(url: str | None, home: Path | None) -> str:
     if (url is None) == (home is None):
         fail("give either --url or --home", ExitCode.USAGE)
@@ -150,3 +156,15 @@ def _show(found: dict[str, Any]) -> None:
     expiry = found["next_expiry"]
     if expiry is not None:
         out.print(f"next to expire: {escape(expiry['what'])}, {_when(expiry['expires'])}")
+    for entry in found["certificates"]:
+        if entry["soon"]:
+            out.print(f"[yellow]{escape(_lasting(entry))}[/]", soft_wrap=True)
+
+
+def _lasting(entry: dict[str, Any]) -> str:
+    """How long a certificate lasts, in words."""
+    days = entry["days_left"]
+    if days < 0:
+        return f"{entry['what']} ran out on {_when(entry['expires'])}."
+    left = "today" if days == 0 else f"in {days} {'day' if days == 1 else 'days'}"
+    return f"{entry['what']} runs out {left}, on {_when(entry['expires'])}."

@@ -123,9 +123,13 @@ class SimNetwork:
 
     def links(self, station: Station) -> Links:
         """The links of a node that starts: the production transport over this network."""
-        certificate = station.membership.key.certificate.public_bytes(Encoding.DER)
+        membership = station.membership
+
+        def shown() -> bytes:
+            return membership.tls_certificate.public_bytes(Encoding.DER)
+
         return links_over(
-            _Carrier(self, station.node, certificate),
+            _Carrier(self, station.node, shown),
             station,
             settings=self.settings,
             jitter=self.random.random,
@@ -179,7 +183,9 @@ class SimNetwork:
         if listener is None:
             raise ConnectionRefusedError(f"{peer} does not listen")
         process = RUNNING.get()
-        incoming = _Incoming(self, node, peer, certificate, listener.certificate, protocol, process)
+        incoming = _Incoming(
+            self, node, peer, certificate, listener.certificate(), protocol, process
+        )
         listener.arrived.put_nowait(incoming)
         await incoming.opened
 
@@ -202,21 +208,21 @@ class SimNetwork:
 class _Carrier:
     """One node's way into the network."""
 
-    def __init__(self, network: SimNetwork, node: str, certificate: bytes) -> None:
+    def __init__(self, network: SimNetwork, node: str, shown: Callable[[], bytes]) -> None:
         self._network = network
         self._node = node
-        self._certificate = certificate
+        self._shown = shown
 
     def listen(self, host: str, port: int) -> _Listener:
         listener = self._network.listen(self._node, f"{host}:{port}")
-        listener.certificate = self._certificate
+        listener.certificate = self._shown
         return listener
 
     async def dial(
         self, protocol: asyncio.Protocol, host: str, port: int, timeout_s: float
     ) -> None:
         async with asyncio.timeout(timeout_s):
-            await self._network.connect(self._node, self._certificate, protocol, f"{host}:{port}")
+            await self._network.connect(self._node, self._shown(), protocol, f"{host}:{port}")
 
 
 class _Listener:
@@ -225,7 +231,7 @@ class _Listener:
         self._address = address
         self.node = node
         self.process = RUNNING.get()
-        self.certificate = b""
+        self.certificate: Callable[[], bytes] = bytes
         self.arrived: asyncio.Queue[_Incoming] = asyncio.Queue()
 
     @property
