@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ledger.audit.findings import Finding
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -46,7 +48,8 @@ class AuditReport:
     ``verified``: whether nothing is wrong. ``blocks``, ``transactions``: how many were replayed and
     found good, the genesis block included. ``height``, ``state_root``: the last good block and its
     state root in hex (-1 and empty where not even the genesis block is good). ``faults``: by
-    height, at most `MAX_FAULTS`. ``seconds``: how long it took.
+    height, at most `MAX_FAULTS`. ``seconds``: how long it took. ``findings``: about
+    validators that broke the rules of the consensus; they are no fault of the chain.
     """
 
     verified: bool
@@ -57,6 +60,7 @@ class AuditReport:
     state_root: str
     faults: tuple[Fault, ...] = field(default=())
     seconds: float = 0.0
+    findings: tuple[Finding, ...] = field(default=())
 
     @property
     def first_fault(self) -> Fault | None:

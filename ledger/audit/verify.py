@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from ledger.audit.blocks import check_block, check_genesis_block
+from ledger.audit.findings import findings_in
 from ledger.audit.report import MAX_FAULTS, AuditReport, Fault
 from ledger.audit.source import Source, Tables
 from ledger.audit.tables import compare
@@ -58,6 +59,7 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
             good = _replay(source, replica, faults, progress)
             head = replica.head
             transactions = store.counts()[1]
+            found = findings_in(replica.read)
             if source.tables is not None:
                 last = head.height if good else -1
                 whole = good and head.height + 1 == source.blocks
@@ -74,6 +76,7 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
         state_root=head.state_root.hex() if good else "",
         faults=tuple(faults),
         seconds=perf_counter() - started,
+        findings=found,
     )
 
 

@@ -125,6 +125,10 @@ def _show_report(report: AuditReport) -> None:
         out.print(f"[bold green]verified[/] {counted} in {report.seconds:.1f} s")
         out.print(f"  chain       {report.chain}", soft_wrap=True)
         out.print(f"  state root  {report.state_root} at height {report.height}", soft_wrap=True)
+        for finding in report.findings:
+            out.print(
+                f"  [yellow]finding {finding.number}[/] {escape(str(finding))}", soft_wrap=True
+            )
         return
     out.print(f"[bold red]not good[/] after {counted}")
     for fault in report.faults[:MAX_SHOWN_FAULTS]:
