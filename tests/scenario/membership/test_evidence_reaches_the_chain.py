@@ -101,7 +101,7 @@ def test_an_invalid_proposal_is_found_once_enough_validators_have_refused_it() -
 
 
 def bad_proposal(world: World) -> tuple[PrePrepare, int]:
-    """A block for the open height with a state root that is none, proposed by the liar in its turn."""
+    """A block with a wrong state root for the open height, proposed by the liar in its turn."""
     replica = world.node("A").replica
     assert world.run_until(lambda: _proposer(world) == LIAR, 120_000)
     world.crash(LIAR)
