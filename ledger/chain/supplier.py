@@ -60,38 +60,49 @@ def manifest(store: Store, height: int, known: int) -> bytes | None:
 
 def chunk(store: Store, height: int, path: bytes) -> bytes | None:
     """The encoded chunk at a path of the state after a block; None also for an empty subtree."""
-    if len(path) > MAX_PATH or any(nibble >= SLOTS for nibble in path):
+    return own_chunk(store, height, path) if holds_state(store, height) else None
+
+
+def own_chunk(store: Store, height: int, path: bytes) -> bytes | None:
+    """The same, of any state that the store has, for the use of its own node: also of block 0."""
+    entry, tile = _at(store, height, path)
+    if len(entry) == LEAF_SIZE:
+        return encode(Chunk((_entry(store, entry, height),), ()))
+    if tile is None:
         return None
-    if not holds_state(store, height):
-        return None
-    entry = b""
-    version = store.tree_height(height)
-    tile: Tile = ()
-    for depth in range(len(path) + 1):
-        if version is None:
-            return None
-        tile = read_tile(store, path[:depth], version)
-        if depth == len(path):
-            break
-        entry = tile[SLOTS + path[depth]]
-        if len(entry) == LEAF_SIZE:
-            alone = entry if lies_below(entry, path) else b""
-            return _encoded(store, height, [alone]) if alone else None
-        version = tiles.child_height(entry) if entry else None
-    leaves: list[bytes] = []
     entries: list[tuple[bytes, bytes]] = []
     size = 0
     for leaf in _leaves(store, path, tile):
         found = _entry(store, leaf, height)
         size += len(found[0]) + len(found[1]) + _OVERHEAD
-        leaves.append(leaf)
-        if size > PIECE_BYTES and len(leaves) > 1:
+        if size > PIECE_BYTES and entries:
             slots = tuple(
                 slot[:HASH_SIZE] if len(slot) == CHILD_SIZE else slot for slot in tile[SLOTS:]
             )
             return encode(Chunk((), slots))
         entries.append(found)
     return encode(Chunk(tuple(entries), ()))
+
+
+def subtree_hash(store: Store, height: int, path: bytes) -> bytes:
+    """The hash of the subtree at a path of the state after a block; zeros where it is empty."""
+    entry, tile = _at(store, height, path)
+    return tiles.entry_hash(entry or (tile[1] if tile is not None else b""))
+
+
+def _at(store: Store, height: int, path: bytes) -> tuple[bytes, Tile | None]:
+    """What stands at a path: a single leaf, or a tile, or neither."""
+    if len(path) > MAX_PATH or any(nibble >= SLOTS for nibble in path):
+        return b"", None
+    version = store.tree_height(height)
+    for depth in range(len(path)):
+        if version is None:
+            return b"", None
+        entry = read_tile(store, path[:depth], version)[SLOTS + path[depth]]
+        if len(entry) == LEAF_SIZE:
+            return (entry if lies_below(entry, path) else b""), None
+        version = tiles.child_height(entry) if entry else None
+    return b"", None if version is None else read_tile(store, path, version)
 
 
 def trail(store: Store, top: int, count: int) -> bytes | None:
@@ -107,10 +118,6 @@ def trail(store: Store, top: int, count: int) -> bytes | None:
         if size > PIECE_BYTES:
             break
     return encode(tuple(reversed(found))) if found else None
-
-
-def _encoded(store: Store, height: int, leaves: list[bytes]) -> bytes:
-    return encode(Chunk(tuple(_entry(store, leaf, height) for leaf in leaves), ()))
 
 
 def _entry(store: Store, leaf: bytes, height: int) -> tuple[bytes, bytes]:

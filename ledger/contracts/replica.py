@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ledger.chain.block import Block, Certificate, Header, ValidatorSet, verify_certificate
 from ledger.chain.constitution import Parameters, parameters_at, validators_at
 from ledger.chain.genesis import Genesis
+from ledger.chain.snapshot import Anchor
 from ledger.chain.statetree import StateTree
 from ledger.chain.store import Store
 from ledger.contracts import blocks
@@ -43,6 +44,11 @@ class _ValueCache:
         value = self._old[key] if key in self._old else self._store.value(key, self._height)
         self._put(key, value)
         return value
+
+    def begin(self, height: int) -> None:
+        """The store holds another state now."""
+        self._height = height
+        self._young, self._old = {}, {}
 
     def write(self, writes: dict[bytes, bytes | None], height: int) -> None:
         """A block was stored at this height."""
@@ -103,6 +109,20 @@ class Replica:
         )
         store.initialise(genesis, header, execution.writes, update.tiles)
         return cls(store, machine)
+
+    def begin_at(self, anchor: Anchor) -> None:
+        """Go on from a snapshot instead of from the present head.
+
+        Raises:
+            Incomplete: pieces are missing.
+            StoreUnusable, StoreFull, StoreBusy: nothing was stored; the replica is where it was.
+            StoreAway: the same, but it may have been stored: to be called again.
+        """
+        self.store.begin_at(anchor)
+        self._cache.begin(anchor.header.height)
+        self._tree = StateTree(self.store)
+        self._log = self.store.log()
+        self.position = _after(anchor.header, self.read)
 
     @property
     def head(self) -> Header:

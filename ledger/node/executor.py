@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from ledger.chain.block import Block, Certificate
+from ledger.chain.snapshot import Anchor
 from ledger.chain.transaction import Transaction
 from ledger.contracts import blocks
 from ledger.contracts.blocks import BlockFault, Executed
@@ -135,6 +136,23 @@ class Executor:
             self._newest = executed
             self._executed.clear()
             return executed
+
+        return await self._run(job)
+
+    async def begin_at(self, anchor: Anchor) -> bool:
+        """Go on from a snapshot whose pieces are staged; False when the chain here is as long.
+
+        Raises:
+            Incomplete: pieces are missing.
+            StoreFull, StoreUnusable: nothing was stored.
+        """
+
+        def job() -> bool:
+            if anchor.header.height <= self._replica.head.height:
+                return False
+            self._replica.begin_at(anchor)
+            self._executed.clear()
+            return True
 
         return await self._run(job)
 

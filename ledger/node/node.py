@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from ledger.chain.block import Block, Certificate, InvalidCertificate
 from ledger.chain.result import CallResult
+from ledger.chain.snapshot import Anchor
 from ledger.chain.store import Store
 from ledger.chain.transaction import Call, Transaction
 from ledger.client.verify import trust_in
@@ -54,6 +55,9 @@ from ledger.node.signing.watermark import Watermark
 from ledger.node.statusboard import StatusBoard
 from ledger.node.surroundings import REAL, Surroundings
 from ledger.node.sync import Sync, answer
+from ledger.node.sync.peers import Peers
+from ledger.node.sync.provider import Provider
+from ledger.node.sync.snapshots import SnapshotSync
 from ledger.node.testimony import FINDING_COUNT, Testimony, findings_on
 from ledger.node.vault.release import Refused, Why
 
@@ -156,12 +160,8 @@ class Node(ChainReads):
         )
         self._inquiry = Inquiry(self._executor, self.links.send)
         self._dispute = Dispute(self._inquiry, self._spawn)
-        self.sync = Sync(
-            self._height,
-            self.links.send,
-            self._extend,
-            patience=PATIENCE_SECONDS if self.seat.taken else 0.0,
-        )
+        self._provider = Provider(store, self.links.send)
+        self.sync = self._catch_up()
         self.inbox = Inbox(
             store,
             self.mempool,
@@ -207,6 +207,19 @@ class Node(ChainReads):
             self._announce,
             lambda _executed, certificate: self._joining.decided(certificate),
             lambda _executed, _certificate: self.seat.advance(),
+        )
+
+    def _catch_up(self) -> Sync:
+        peers, gap = Peers(), self.home.settings.sync.snapshot_after
+        trust = trust_in(self.replica.genesis)
+        return Sync(
+            self._height,
+            self.links.send,
+            self._extend,
+            patience=PATIENCE_SECONDS if self.seat.taken else 0.0,
+            peers=peers,
+            snapshots=SnapshotSync(trust, self.store, peers, self.links.send, self._adopt, gap=gap),
+            gap=gap,
         )
 
     def _record_desk(self) -> RecordDesk:
@@ -308,6 +321,7 @@ class Node(ChainReads):
         """Listen, dial, vote and catch up from now on; raises `OSError` for a taken port."""
         await self.links.start()
         self._spawn(self.sync.run())
+        self._spawn(self._provider.run())
         self._spawn(self.inbox.repeat())
         self._spawn(self._testimony.run())
         self._spawn(self._expiry.run())
@@ -374,7 +388,13 @@ class Node(ChainReads):
         on(frames.Consensus, self.seat.received)
         on(frames.Transactions, self._gossiped)
         on(frames.GetBlocks, self._serve_blocks)
+        on(frames.GetManifest, self._provider.asked)
+        on(frames.GetChunk, self._provider.asked)
+        on(frames.GetTrail, self._provider.asked)
         on(frames.Blocks, self.sync.arrived)
+        on(frames.Manifest, self.sync.arrived)
+        on(frames.Chunk, self.sync.arrived)
+        on(frames.Trail, self.sync.arrived)
         on(frames.Hello, self._connected)
         on(frames.Ping, self._beat)
         on(frames.Pong, self._beat)
@@ -410,6 +430,7 @@ class Node(ChainReads):
         self._clocks.lost(peer)
         self.metrics_.peers.set(len(self.links.peers()))
         self.sync.lost(peer)
+        self._provider.lost(peer)
         self._joining.lost(peer)
 
     def _serve_blocks(self, peer: str, request: frames.GetBlocks) -> None:
@@ -433,6 +454,21 @@ class Node(ChainReads):
             raise Diverged(block, certificate, fault) from fault
         if executed is not None:
             await self._final(executed, certificate)
+
+    async def _adopt(self, anchor: Anchor) -> None:
+        """Go on from a snapshot: everything that follows the chain has to look again."""
+        if not await self._room.write(lambda: self._executor.begin_at(anchor)):
+            return
+        header = anchor.header
+        _log.info("snapshot_adopted", height=header.height, block=header.hash().hex())
+        known = self.store.seen([transaction.id for transaction in self.mempool])
+        self.inbox.final(sorted(known), registry_changed=True)
+        self.metrics_.height.set(header.height)
+        self.metrics_.block_time.set(header.time / 1000)
+        self.membership.refresh()
+        self._rearrange()
+        self.seat.advance()
+        await self._feed.grew(header.height)
 
     async def _final(self, executed: Executed, certificate: Certificate) -> None:
         """A block is stored: let everybody who waits for it know."""
@@ -460,10 +496,14 @@ class Node(ChainReads):
     def _follow_membership(self, executed: Executed, _certificate: Certificate) -> None:
         changed = self.membership.follow(executed.writes)
         if changed or self.relay.validators != self._validators():
-            self._arrange_relay()
-            dial = self.relay.dial(asyncio.get_running_loop().time())
-            self.links.configure(self.home.settings.peers, dial)
-            self.links.recheck()
+            self._rearrange()
+
+    def _rearrange(self) -> None:
+        """Connect as those who belong to the network now have to."""
+        self._arrange_relay()
+        dial = self.relay.dial(asyncio.get_running_loop().time())
+        self.links.configure(self.home.settings.peers, dial)
+        self.links.recheck()
 
     def _announce(self, executed: Executed, _certificate: Certificate) -> None:
         header = executed.block.header

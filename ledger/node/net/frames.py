@@ -14,6 +14,13 @@ from msgspec import Meta
 
 from ledger.chain import limits
 from ledger.chain.codec import MAX_INT, Malformed, Record, decode, encode
+from ledger.chain.snapshot import (
+    MAX_CHUNK_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_TRACES,
+    MAX_TRAIL_BYTES,
+)
+from ledger.chain.subtree import MAX_PATH
 from ledger.crypto import hashing
 
 HEADER_BYTES: Final = 4
@@ -28,6 +35,9 @@ MAX_BLOCKS: Final = 256
 MAX_HEARD_BYTES: Final = 4 * limits.MIB
 #: Of each kind of signed statement one at the present height and one that came early.
 MAX_STATEMENTS: Final = 10
+
+#: What compression and the other fields can add to bytes that do not compress.
+_COMPRESSED: Final = 16 * limits.KIB
 
 _HEAD: Final = struct.Struct(">IB")
 _LENGTH: Final = struct.Struct(">I")
@@ -90,11 +100,13 @@ class CertifiedBlock(Record, frozen=True, array_like=True):
 class Blocks(Record, frozen=True, array_like=True):
     """The answer to `GetBlocks`: consecutive blocks, the first at height ``start``.
 
-    Empty when the sender has no block at that height.
+    Empty when the sender has no block at that height. ``base``: the height of the oldest block that
+    it has.
     """
 
     start: Height
     blocks: Annotated[tuple[CertifiedBlock, ...], Meta(max_length=MAX_BLOCKS)]
+    base: Height = 0
 
 
 class NewHead(Record, frozen=True, array_like=True):
@@ -154,6 +166,52 @@ class Heard(Record, frozen=True, array_like=True):
     statements: Annotated[tuple[bytes, ...], Meta(max_length=MAX_STATEMENTS)]
 
 
+class GetManifest(Record, frozen=True, array_like=True):
+    """Asks for the manifest of a snapshot of block ``height``, or of the newest where that is 0,
+    with the handovers behind the first ``known``."""
+
+    height: Height
+    known: Height
+
+
+class Manifest(Record, frozen=True, array_like=True):
+    """The answer to `GetManifest`: the compressed manifest of `ledger.chain.snapshot`, and of which
+    height it is. Empty when the sender cannot give a snapshot of that block."""
+
+    height: Height
+    known: Height
+    content: bytes
+
+
+class GetChunk(Record, frozen=True, array_like=True):
+    """Asks for the chunk at a path of the state after block ``height``."""
+
+    height: Height
+    path: Annotated[bytes, Meta(max_length=MAX_PATH)]
+
+
+class Chunk(Record, frozen=True, array_like=True):
+    """The answer to `GetChunk`: the compressed chunk, or nothing when the sender has not got it."""
+
+    height: Height
+    path: Annotated[bytes, Meta(max_length=MAX_PATH)]
+    content: bytes
+
+
+class GetTrail(Record, frozen=True, array_like=True):
+    """Asks for the trail of at most ``count`` heights that ends with ``top``."""
+
+    top: Height
+    count: Annotated[int, Meta(ge=1, le=MAX_TRACES)]
+
+
+class Trail(Record, frozen=True, array_like=True):
+    """The answer to `GetTrail`: the compressed trail, or nothing when the sender has not got it."""
+
+    top: Height
+    content: bytes
+
+
 Frame = (
     Hello
     | Consensus
@@ -167,6 +225,12 @@ Frame = (
     | Heard
     | GetOutcome
     | Outcome
+    | GetManifest
+    | Manifest
+    | GetChunk
+    | Chunk
+    | GetTrail
+    | Trail
 )
 
 #: Kind byte → record and the largest encoding of it, in bytes without the kind byte.
@@ -181,8 +245,14 @@ KINDS: Final[dict[int, tuple[type[Frame], int]]] = {
     8: (Pong, 64),
     9: (GetHeard, 64),
     10: (Heard, MAX_HEARD_BYTES),
+    11: (GetManifest, 64),
+    12: (Manifest, MAX_MANIFEST_BYTES + _COMPRESSED),
+    13: (GetChunk, 128),
+    14: (Chunk, MAX_CHUNK_BYTES + _COMPRESSED),
     15: (GetOutcome, 64),
     16: (Outcome, limits.MAX_FRAME_BYTES - 1),
+    17: (GetTrail, 64),
+    18: (Trail, MAX_TRAIL_BYTES + _COMPRESSED),
 }
 _NUMBERS: Final[dict[type[Frame], tuple[int, int]]] = {
     record: (number, limit) for number, (record, limit) in KINDS.items()

@@ -14,19 +14,27 @@ from typing import Final
 
 from ledger.node.net.frames import (
     Blocks,
+    Chunk,
     Consensus,
     Frame,
     GetBlocks,
+    GetChunk,
     GetHeard,
+    GetManifest,
+    GetTrail,
     Heard,
+    Manifest,
     NewHead,
     Ping,
     Pong,
+    Trail,
     Transactions,
 )
 
 _STATE: Final = (Ping, Pong, NewHead, GetHeard, Heard)
-_ANSWERS: Final = (GetBlocks, Blocks)
+_ANSWERS: Final = (
+    GetBlocks, Blocks, GetManifest, Manifest, GetChunk, Chunk, GetTrail, Trail,
+)  # fmt: skip
 
 
 class Outbox:

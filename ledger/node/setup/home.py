@@ -23,6 +23,9 @@ from ledger.node.net.pki import TlsKey
 from ledger.node.setup.config import Host, Port
 from ledger.node.setup.tomlfile import InvalidFile, Table, TomlDocument
 
+#: A node executes so many small blocks in a few minutes, and keeps the history that way.
+SNAPSHOT_AFTER = 10_000
+
 
 class HomeInUse(Exception):
     """Another process works in this node home."""
@@ -92,6 +95,13 @@ class CertificatesSection(Table):
     warn_days: Annotated[int, Field(ge=1, le=3650)] = 60
 
 
+class SyncSection(Table):
+    """``[sync]``: with more than ``snapshot_after`` blocks missing, a node takes a snapshot of the
+    state instead of executing them all."""
+
+    snapshot_after: Annotated[int, Field(ge=0, le=10**12)] = SNAPSHOT_AFTER
+
+
 class NodeSettings(Table):
     """``node.toml``. ``peers``: node id → ``host:port``. Nothing here can make nodes disagree."""
 
@@ -101,6 +111,7 @@ class NodeSettings(Table):
     store: StoreSection
     vault: VaultSection
     certificates: CertificatesSection = Field(default_factory=CertificatesSection)
+    sync: SyncSection = SyncSection()
     peers: dict[str, Annotated[str, AfterValidator(_address)]]
 
 

@@ -18,9 +18,9 @@ from ledger.chain.block import (
     verify_certificate,
 )
 from ledger.chain.codec import Malformed, encode
-from ledger.node import sync as sync_module
-from ledger.node.net.frames import Blocks, CertifiedBlock, GetBlocks
-from ledger.node.sync import Sync, answer, read_certified
+from ledger.node.net.frames import Blocks, CertifiedBlock, GetBlocks, Manifest
+from ledger.node.sync import Sync, answer, blocks, peers, read_certified
+from ledger.node.sync.snapshots import Answer
 from tests.support.chain import HandmadeChain
 
 HEIGHT = 12
@@ -111,7 +111,7 @@ async def test_an_answer_stops_at_its_limits(chain: HandmadeChain) -> None:
 
 
 async def test_an_answer_stays_small(chain: HandmadeChain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_module, "ANSWER_BYTES", 1)
+    monkeypatch.setattr(blocks, "ANSWER_BYTES", 1)
     assert len(answer(chain.store, HEIGHT, GetBlocks(1, 10)).blocks) == 1
 
 
@@ -178,7 +178,7 @@ async def test_a_peer_that_repeats_old_blocks_cannot_hold_a_node_up(world: World
 
 
 async def test_a_silent_peer_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync_module, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(peers, "FIRST_PATIENCE", 0.05)
     world.peer("silent", lambda _request: None, claim=HEIGHT + 1)
     await until(lambda: world.asked == ["silent"])
     world.peer("honest", world.truth)
@@ -251,3 +251,89 @@ def test_the_world_itself_refuses_uncertified_blocks(chain: HandmadeChain) -> No
     assert certificate is not None
     with pytest.raises(InvalidCertificate):
         verify_certificate(block.header, certificate, chain.validators)
+
+
+class FakeSnapshots:
+    """Jumps to a height, or says that there is no snapshot."""
+
+    progress = "taking a snapshot"
+
+    def __init__(self, world: World, height: int) -> None:
+        self.world = world
+        self.height = height
+        self.runs = 0
+        self.told: list[tuple[str, Answer | None]] = []
+
+    def arrived(self, node: str, answer: Answer) -> None:
+        self.told.append((node, answer))
+
+    def lost(self, node: str) -> None:
+        self.told.append((node, None))
+
+    async def run(self) -> bool:
+        self.runs += 1
+        stored = [self.world.chain.store.block(height + 1) for height in range(self.height)]
+        if self.height > self.world.height:
+            self.world.blocks = [block for block in stored if block is not None]
+            return True
+        return False
+
+
+async def caught_up(world: World, snapshots: FakeSnapshots, gap: int) -> None:
+    world.sync = Sync(
+        lambda: world.height, world.send, world.extend, patience=0.0, snapshots=snapshots, gap=gap
+    )
+    task = asyncio.create_task(world.sync.run())
+    world.sync.heard("honest", HEIGHT)
+    await until(lambda: world.height == HEIGHT)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_node_far_behind_takes_a_snapshot_and_then_blocks(chain: HandmadeChain) -> None:
+    world = World(chain)
+    world.ways["honest"] = world.truth
+    snapshots = FakeSnapshots(world, HEIGHT - 3)
+    await caught_up(world, snapshots, gap=5)
+    assert snapshots.runs == 1
+    assert world.asked == ["honest"]
+
+
+async def test_a_node_a_little_behind_takes_blocks(chain: HandmadeChain) -> None:
+    world = World(chain)
+    world.ways["honest"] = world.truth
+    snapshots = FakeSnapshots(world, HEIGHT - 3)
+    await caught_up(world, snapshots, gap=HEIGHT)
+    assert snapshots.runs == 0
+
+
+async def test_where_there_is_no_snapshot_blocks_are_taken(chain: HandmadeChain) -> None:
+    world = World(chain)
+    world.ways["honest"] = world.truth
+    snapshots = FakeSnapshots(world, 0)
+    await caught_up(world, snapshots, gap=5)
+    assert snapshots.runs == 1
+
+
+async def test_where_the_blocks_are_forgotten_a_snapshot_is_taken(chain: HandmadeChain) -> None:
+    world = World(chain)
+
+    def pruned(request: GetBlocks) -> Blocks:
+        return world.truth(request) if request.start > 6 else Blocks(request.start, (), 7)
+
+    world.ways["honest"] = pruned
+    snapshots = FakeSnapshots(world, 8)
+    await caught_up(world, snapshots, gap=HEIGHT)
+    assert snapshots.runs == 1
+    assert world.sync.liars == {}
+
+
+async def test_answers_about_snapshots_are_passed_on(chain: HandmadeChain) -> None:
+    world = World(chain)
+    snapshots = FakeSnapshots(world, 0)
+    sync = Sync(lambda: 0, world.send, world.extend, patience=0.0, snapshots=snapshots, gap=1)
+    manifest = Manifest(1, 0, b"")
+    sync.arrived("a", manifest)
+    sync.lost("a")
+    assert snapshots.told == [("a", manifest), ("a", None)]
+    assert sync.progress == "taking a snapshot"
