@@ -143,6 +143,8 @@ class Testimony:
         self._waiting: list[_Waiting] = []
         self._remembered: dict[bytes, None] = {}
         self._number = 0
+        #: Whether something is being told now.
+        self.busy = False
         self._wake = asyncio.Event()
 
     @property
@@ -191,8 +193,10 @@ class Testimony:
                     pass
                 continue
             item = heapq.heappop(self._waiting)
+            self.busy = True
             if not await self._told(item.charge):
                 self._again(item)
+            self.busy = False
 
     def _again(self, item: _Waiting) -> None:
         attempts = item.attempts + 1
