@@ -37,7 +37,7 @@ TRANSACTIONS = 400
 ROUNDS = 10
 
 
-class _Quorum:
+class Quorum:
     """The keys of all validators, to certify blocks without a network."""
 
     def __init__(self, founding: Founding) -> None:
@@ -56,7 +56,7 @@ class _Quorum:
         return Certificate(header.height, header.view, name, signatures)
 
 
-def _grow(replica: Replica, quorum: _Quorum, entries: int) -> None:
+def _grow(replica: Replica, quorum: Quorum, entries: int) -> None:
     """Put random consents into the state, as many blocks of `BATCH` as it takes."""
     done = 0
     while done < entries:
@@ -95,7 +95,7 @@ def _measure(home: Path, store: str) -> dict[str, float]:
         urls={},
     )
     replica = Replica(Store.open(store))
-    quorum = _Quorum(founding)
+    quorum = Quorum(founding)
     workload = Workload(founding)
     height = replica.head.height
     batches = [[workload.anchoring(height)]] + [
@@ -144,7 +144,7 @@ def main() -> None:
         store = Store.open(url, create=True)
         replica = Replica.found(store, read_genesis(founding.home / "genesis.json"))
         start = time.perf_counter()
-        _grow(replica, _Quorum(founding), given.entries)
+        _grow(replica, Quorum(founding), given.entries)
         grown = time.perf_counter() - start
         size = store.size_bytes()
         store.close()

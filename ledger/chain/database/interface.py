@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from sqlalchemy import Connection
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql import ClauseElement, Insert
 from sqlalchemy.sql.schema import Column, MetaData
 
 Row = tuple[Any, ...]
@@ -18,9 +18,10 @@ Row = tuple[Any, ...]
 
 class Query:
     """A statement in the database's own words. It takes its parameters in the order in which they
-    stand in it; ``fixed`` are those at its end that are always the same (a limit)."""
+    stand in it; ``fixed`` are those at its end that are always the same (a limit). ``columns``: for
+    an INSERT of one row of parameters the columns that they are for, else empty."""
 
-    __slots__ = ("fixed", "sql")
+    __slots__ = ("columns", "fixed", "sql")
 
     def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
@@ -29,6 +30,10 @@ class Query:
         names = getattr(compiled, "positiontup", None) or ()
         values = [compiled.params[name] for name in names]
         self.fixed: tuple[object, ...] = tuple(value for value in values if value is not None)
+        self.columns: tuple[Column[Any], ...] = ()
+        if isinstance(statement, Insert):
+            table: Any = statement.table
+            self.columns = tuple(table.c[name] for name in names)
 
 
 class Writer:

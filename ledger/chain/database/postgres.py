@@ -16,7 +16,16 @@ from hashlib import sha256
 from typing import Any, ClassVar, Final, cast
 
 import psycopg
-from sqlalchemy import ARRAY, Connection, LargeBinary, any_, bindparam, create_engine
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    Integer,
+    LargeBinary,
+    any_,
+    bindparam,
+    create_engine,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -78,6 +87,8 @@ _BUSY: Final = frozenset(("57014", "55P03", "40001", "40P01"))
 _AWAY: Final = frozenset(("57P01", "57P02", "57P03", "57P05", "53200", "53300", "25006", "25P03"))
 
 _ROWS_AT_ONCE: Final = 500
+#: From so many rows on the set-up of a COPY pays.
+_COPIED_ROWS: Final = 8
 
 
 class PostgresDatabase(Database):
@@ -229,7 +240,7 @@ class PostgresDatabase(Database):
         session = self._begun()
         with _typed_errors(session):
             try:
-                yield Writer(session.cursor(binary=True))
+                yield _PostgresWriter(session.cursor(binary=True))
                 session.execute("COMMIT")
             except BaseException:
                 if not session.closed:
@@ -280,6 +291,32 @@ class PostgresDatabase(Database):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+class _PostgresWriter(Writer):
+    """Many rows go in by COPY, which is about three times as fast as an INSERT for each."""
+
+    __slots__ = ()
+
+    def many(self, query: Query, rows: Sequence[Sequence[object]]) -> None:
+        if not query.columns or len(rows) < _COPIED_ROWS:
+            super().many(query, rows)
+            return
+        names = ", ".join(f'"{column.name}"' for column in query.columns)
+        table = query.columns[0].table.name
+        with self._cursor.copy(f'COPY "{table}" ({names}) FROM STDIN (FORMAT BINARY)') as copy:
+            copy.set_types([_copied_as(column) for column in query.columns])
+            for row in rows:
+                copy.write_row(row)
+
+
+def _copied_as(column: Column[Any]) -> str:
+    """The server's name for the type of a column."""
+    if isinstance(column.type, LargeBinary):
+        return "bytea"
+    if isinstance(column.type, BigInteger):
+        return "int8"
+    return "int4" if isinstance(column.type, Integer) else "text"
 
 
 class _PostgresMoment(Moment):

@@ -198,7 +198,9 @@ class TestLostSessions:
             postgres.start()
         assert len(attempts) < 50
 
-    @pytest.mark.parametrize("statement", ["INSERT INTO blocks", "INSERT INTO tiles", "COMMIT"])
+    @pytest.mark.parametrize(
+        "statement", ["INSERT INTO blocks", "INSERT INTO tiles", 'COPY "state"', "COMMIT"]
+    )
     def test_a_commit_that_is_cut_off_leaves_nothing_and_can_come_again(
         self, chain, admin, monkeypatch, statement
     ):
@@ -219,11 +221,22 @@ class TestLostSessions:
                 end(admin, cursor.connection.info.backend_pid)
             return executemany(cursor, query, rows, **options)
 
+        def cut_copy(cursor, query):
+            if query.startswith(statement) and not done:
+                done.append(query)
+                end(admin, cursor.connection.info.backend_pid)
+            return copy(cursor, query)
+
+        copy = psycopg.Cursor.copy
         executemany = psycopg.Cursor.executemany
+        monkeypatch.setattr(psycopg.Cursor, "copy", cut_copy)
         monkeypatch.setattr(psycopg.Cursor, "execute", cut)
         monkeypatch.setattr(psycopg.Cursor, "executemany", cut_many)
         before = chain.head
-        arguments = ([chain.transaction()], {b"a/b": b"2"})
+        writes = {b"a/b": b"2"}
+        if statement.startswith("COPY"):
+            writes |= {b"a/%d" % number: b"x" for number in range(100)}
+        arguments = ([chain.transaction()], writes)
         with pytest.raises(StoreAway):
             chain.append(*arguments)
         assert done
