@@ -45,7 +45,8 @@ class Fault:
 class AuditReport:
     """The outcome of an audit.
 
-    ``verified``: whether nothing is wrong. ``blocks``, ``transactions``: how many were replayed and
+    ``verified``: whether everything was checked and nothing is wrong. ``unchecked``: what could not
+    be checked, in words. ``blocks``, ``transactions``: how many were replayed and
     found good, the genesis block included. ``height``, ``state_root``: the last good block and its
     state root in hex (-1 and empty where not even the genesis block is good). ``faults``: by
     height, at most `MAX_FAULTS`. ``seconds``: how long it took. ``findings``: about
@@ -61,6 +62,7 @@ class AuditReport:
     faults: tuple[Fault, ...] = field(default=())
     seconds: float = 0.0
     findings: tuple[Finding, ...] = field(default=())
+    unchecked: tuple[str, ...] = ()
 
     @property
     def first_fault(self) -> Fault | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from ledger.chain.codec import Malformed
 from ledger.chain.database import Database, StoreError, open_database
 from ledger.chain.export import Export
 from ledger.chain.genesis import decode_genesis
+from ledger.chain.rows import BASE_MARK, decode_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,14 @@ class Source(ABC):
 
     #: How many blocks it claims to hold.
     blocks: int
-    #: The rows of a store; None for an export.
+    #: The height of the first block; 1 where block 0, which follows from the genesis, is not there.
+    start: int = 0
+    #: The rows of a store; None where there is none to compare.
     tables: Tables | None = None
+    #: The first height that a pruned store holds whole; 0 for one that holds everything.
+    base: int = 0
+    #: What cannot be checked, and why.
+    unchecked: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +107,10 @@ class StoreSource(Source):
         try:
             self.tables: Tables = Tables(self._database)
             self.blocks = self.tables.count(schema.blocks)
+            mark = dict(self.tables.rows(schema.meta)).get(BASE_MARK)
+            self.base = decode_mark(mark)[0] if isinstance(mark, bytes) and mark else 0
+            # Of the block below the base only the header is there.
+            self.height = self.blocks - 1 if not self.base else self.base + self.blocks - 2
         except BaseException:
             self._database.close()
             raise
@@ -115,10 +126,25 @@ class StoreSource(Source):
             return None
 
     def __iter__(self) -> Iterator[FoundBlock]:
+        return self.kept()
+
+    def counted(self) -> int | None:
+        """How many transactions the store says there are below its base."""
+        return next((row[2] for row in self.tables.rows(schema.blocks)), None)
+
+    def kept(self, *, counts: bool = True) -> Iterator[FoundBlock]:
+        """The blocks from the base on.
+
+        Args:
+            counts: whether its index columns are to be compared; those of a store that was begun
+                by a snapshot start from there.
+        """
         names = [column.name for column in schema.blocks.columns]
-        following = 0
+        following = self.base
         for row in self.tables.rows(schema.blocks):
             block = FoundBlock(**dict(zip(names, row, strict=True)), table=schema.blocks.name)
+            if not counts:
+                block = replace(block, tree=None, total=None)
             if isinstance(block.height, int) and block.height < following:
                 continue
             if block.height != following:

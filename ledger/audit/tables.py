@@ -12,6 +12,7 @@ from ledger.audit.report import Fault, difference, shown
 from ledger.audit.source import Tables
 from ledger.chain import schema
 from ledger.chain.database import StoreError
+from ledger.chain.rows import MARKS
 
 Row = tuple[Any, ...]
 
@@ -49,7 +50,9 @@ _COMPARED: Final = (
 )
 
 
-def compare(expected: Tables, found: Tables, last: int, *, whole: bool) -> Iterator[Fault]:
+def compare(
+    expected: Tables, found: Tables, last: int, *, whole: bool, needed: Tables | None = None
+) -> Iterator[Fault]:
     """Every row of a derived table that is not as the replay made it.
 
     Args:
@@ -57,15 +60,19 @@ def compare(expected: Tables, found: Tables, last: int, *, whole: bool) -> Itera
         found: those of the audited store.
         last: the last height that was replayed.
         whole: whether that is all of the store; if not, rows of later blocks are left aside.
+        needed: for a pruned store, the rows that it must still hold; None for all.
     """
     yield from _meta(expected, found)
     for compared in _COMPARED:
-        yield from _table(compared, expected, found, last, whole=whole)
+        required = None if needed is None else needed.rows(compared.table)
+        yield from _table(compared, expected, found, last, whole=whole, required=required)
 
 
 def _meta(expected: Tables, found: Tables) -> Iterator[Fault]:
     try:
         stored = dict(found.rows(schema.meta))
+        for mark in MARKS:
+            stored.pop(mark, None)
     except StoreError as error:
         yield Fault("the table cannot be read", table="meta", found=str(error))
         return
@@ -82,9 +89,16 @@ def _meta(expected: Tables, found: Tables) -> Iterator[Fault]:
 
 
 def _table(
-    compared: _Compared, expected: Tables, found: Tables, last: int, *, whole: bool
+    compared: _Compared,
+    expected: Tables,
+    found: Tables,
+    last: int,
+    *,
+    whole: bool,
+    required: Iterator[Row] | None,
 ) -> Iterator[Fault]:
-    """Go through two tables in the order of their keys, as in merging them."""
+    """Go through the tables in the order of their keys, as in merging them."""
+    must = None if required is None else next(required, None)
     keys = len(compared.table.primary_key)
     replayed = expected.rows(compared.table)
     stored = found.rows(compared.table)
@@ -99,6 +113,12 @@ def _table(
             row = theirs if order > 0 else ours
             assert row is not None
             height = compared.height(row)
+            if order < 0 and required is not None:
+                while must is not None and _order(must, row, keys) < 0:
+                    must = next(required, None)
+                if must is None or _order(must, row, keys) > 0:
+                    ours = next(replayed, None)  # rightly gone
+                    continue
             if whole or not isinstance(height, int) or height <= last:
                 yield _row_fault(compared, row, ours, theirs, order)
             if order <= 0:

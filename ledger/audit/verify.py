@@ -7,6 +7,7 @@ then the audited store is compared with it row by row.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from ledger.chain.codec import Malformed
 from ledger.chain.constitution import validators_at
 from ledger.chain.database import StoreError, open_database
 from ledger.chain.genesis import Genesis
+from ledger.chain.pruning import Pruning
 from ledger.chain.receipt import InvalidReceipt, Verified, load_receipt, verify_receipt
 from ledger.chain.store import Store
 from ledger.contracts.machine import GenesisFailed, Machine
@@ -60,15 +62,16 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
             head = replica.head
             transactions = store.counts()[1]
             found = findings_in(replica.read)
-            if source.tables is not None:
-                last = head.height if good else -1
-                whole = good and head.height + 1 == source.blocks
-                _compare(source.tables, path, faults, last, whole=whole)
+            last = head.height if good else -1
+            whole = good and head.height + 1 == source.blocks
+            pruned = _pruned_copy(store, path, source.base) if whole and source.base else None
+            if source.tables is not None and (whole or not source.base):
+                _compare(source.tables, path, pruned, faults, last, whole=whole)
         finally:
             store.close()
     faults.sort(key=lambda fault: (fault.height is None, fault.height or 0))
     return AuditReport(
-        verified=not faults,
+        verified=not faults and not source.unchecked,
         chain=genesis.chain_id().hex(),
         blocks=head.height + 1 if good else 0,
         transactions=transactions,
@@ -77,6 +80,7 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
         faults=tuple(faults),
         seconds=perf_counter() - started,
         findings=found,
+        unchecked=source.unchecked,
     )
 
 
@@ -94,7 +98,7 @@ def _replay(
     progress: Progress | None,
 ) -> bool:
     """Extend the replica by the source's blocks; returns whether the genesis block is good."""
-    height = 0
+    height = source.start
     good = False
     theirs = source.chain()
     if theirs not in (None, replica.head.chain):
@@ -103,6 +107,7 @@ def _replay(
             Fault("the chain starts from another genesis", 0, expected=expected, found=other)
         )
         return False
+    good = source.start > 0
     try:
         for found in source:
             height = found.height
@@ -128,10 +133,35 @@ def _replay(
     return good
 
 
-def _compare(tables: Tables, path: Path, faults: list[Fault], last: int, *, whole: bool) -> None:
-    replayed = open_database(str(path), read_only=True)
+def _pruned_copy(store: Store, path: Path, base: int) -> Path:
+    """A copy of the replay, pruned as the audited store should be."""
+    while store.reclaim():
+        pass
+    copy = path.with_name("pruned.db")
+    shutil.copy(path, copy)
+    pruned = Store.open(str(copy))
     try:
-        for fault in compare(Tables(replayed), tables, last, whole=whole):
+        for _ in Pruning(pruned).steps(base):
+            pass
+    finally:
+        pruned.close()
+    return copy
+
+
+def _compare(
+    tables: Tables,
+    path: Path,
+    pruned: Path | None,
+    faults: list[Fault],
+    last: int,
+    *,
+    whole: bool,
+) -> None:
+    replayed = open_database(str(path), read_only=True)
+    kept = None if pruned is None else open_database(str(pruned), read_only=True)
+    needed = None if kept is None else Tables(kept)
+    try:
+        for fault in compare(Tables(replayed), tables, last, whole=whole, needed=needed):
             faults.append(fault)
             if len(faults) >= MAX_FAULTS:
                 return
@@ -141,6 +171,8 @@ def _compare(tables: Tables, path: Path, faults: list[Fault], last: int, *, whol
         faults.append(Fault("the database cannot be read", found=str(error)))
     finally:
         replayed.close()
+        if kept is not None:
+            kept.close()
 
 
 def verify_receipt_file(genesis: Genesis, path: Path) -> Verified:

@@ -98,6 +98,16 @@ class Actor:
     account: Account
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A patient's consent and a physician's request, both signed, for the record at a place."""
+
+    consent: bytes
+    request: bytes
+    place: int
+    physician: Actor
+
+
 class Workload:
     """Signed transactions of the kinds that hospitals send, made before the clock starts."""
 
@@ -153,12 +163,12 @@ class Workload:
             replaces=b"",
         )
 
-    def anchoring(self, height: int) -> bytes:
+    def anchoring(self, height: int, window: int = WINDOW) -> bytes:
         """The transaction that anchors the batch to which all access requests point."""
         told = call(
             "records", "anchor_many", holder=self.holder, root=self._root, size=len(self._pointers)
         )
-        return build(self.chain, height, WINDOW, [told], [self._officer]).raw
+        return build(self.chain, height, window, [told], [self._officer]).raw
 
     def consent(self, height: int) -> bytes:
         """One patient permits one hospital to treat with her records."""
@@ -175,6 +185,35 @@ class Workload:
             },
         )
         return build(self.chain, height, WINDOW, [told], [patient.account]).raw
+
+    def visit(self, height: int, place: int, window: int) -> Visit:
+        """One visit of a patient: permission for a hospital, and its physician's request.
+
+        Args:
+            place: of the record among the anchored ones; it is one of the patient's.
+            window: for how many heights the transactions are valid.
+        """
+        patient = self.patients[place % len(self.patients)]
+        physician = next(self._physician)
+        scope = {"purposes": ["TREAT"], "institutions": [physician.institution]}
+        told = call("consent", "grant", id=secrets.token_hex(8), subject=patient.id, scope=scope)
+        asked = self._request(physician, place)
+        return Visit(
+            build(self.chain, height, window, [told], [patient.account]).raw,
+            build(self.chain, height, window, [asked], [physician.account]).raw,
+            place,
+            physician,
+        )
+
+    def handed_over(self, height: int, visit: Visit, decision: str, window: int) -> list[bytes]:
+        """What the holder and the physician write down after a record was released."""
+        digest = self._pointers[visit.place].digest
+        released = call("access", "release", request=decision, digest=digest)
+        received = call("access", "receipt", request=decision, digest=digest, matches=True)
+        return [
+            build(self.chain, height, window, [released], [self._officer]).raw,
+            build(self.chain, height, window, [received], [visit.physician.account]).raw,
+        ]
 
     def access(self, height: int) -> bytes:
         """One physician asks for one record, with its Merkle proof."""
@@ -212,17 +251,24 @@ class Workload:
             envelopes.append(build(self.chain, height, WINDOW, asked, [physician.account]).raw)
         return envelopes
 
-    def anchors(self, height: int, count: int, size: int = 1_000) -> list[bytes]:
+    def anchors(
+        self, height: int, count: int, size: int = 1_000, window: int = WINDOW
+    ) -> list[bytes]:
         """Roots over ``size`` records each; the leaves are hashed here, as a hospital would."""
         envelopes = []
         for _ in range(count):
             leaves = [secrets.token_bytes(32) for _ in range(size)]
             root = merkle.root_of_hashes([merkle.leaf_hash(leaf) for leaf in leaves])
             told = call("records", "anchor_many", holder=self.holder, root=root, size=size)
-            envelopes.append(build(self.chain, height, WINDOW, [told], [self._officer]).raw)
+            envelopes.append(build(self.chain, height, window, [told], [self._officer]).raw)
         return envelopes
 
 
-def found(nodes: int, out: Path) -> Founding:
-    """A fresh network home in ``out`` with keys in clear, for this measurement only."""
-    return found_network(configuration(nodes), out, passphrase=None, insecure=True, now_ms=now_ms())
+def found(nodes: int, out: Path, **parameters: int) -> Founding:
+    """A fresh network home in ``out`` with keys in clear, for this measurement only.
+
+    Args:
+        parameters: consensus parameters that are not to have their default.
+    """
+    config = configuration(nodes).model_copy(update={"parameters": parameters})
+    return found_network(config, out, passphrase=None, insecure=True, now_ms=now_ms())

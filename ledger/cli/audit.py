@@ -39,19 +39,26 @@ def verify(
     ] = None,
     export: Annotated[Path | None, typer.Option(help="A file made by audit export.")] = None,
     receipt: Annotated[Path | None, typer.Option(help="A receipt file.")] = None,
+    archives: Annotated[
+        list[Path] | None,
+        typer.Option(help="Archive files, or a directory of them; alone, or before a store."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Replay a chain from genesis, or check one receipt; ends with 1 if anything is wrong.
 
     Only the genesis file is believed.
     """
-    if sum(given is not None for given in (store, export, receipt)) != 1:
-        fail("give one of --store, --export and --receipt", ExitCode.USAGE)
+    alone = store is None and bool(archives)
+    if sum((store is not None, export is not None, receipt is not None, alone)) != 1:
+        fail("give one of --store, --export, --receipt and --archives", ExitCode.USAGE)
+    if archives and (export is not None or receipt is not None):
+        fail("--archives goes with --store, or stands alone", ExitCode.USAGE)
     agreement = _genesis(genesis)
     if receipt is not None:
         _verify_receipt(agreement, receipt, as_json=as_json)
     else:
-        _verify_chain(agreement, store, export, as_json=as_json)
+        _verify_chain(agreement, store, export, archives or [], as_json=as_json)
 
 
 @group.command()
@@ -91,16 +98,22 @@ def _genesis(path: Path) -> Genesis:
 
 
 def _verify_chain(
-    genesis: Genesis, store: str | None, export: Path | None, *, as_json: bool
+    genesis: Genesis,
+    store: str | None,
+    export: Path | None,
+    archives: list[Path],
+    *,
+    as_json: bool,
 ) -> None:
-    from ledger.audit.source import open_export, open_store
+    from ledger.audit.archived import open_archives
+    from ledger.audit.source import open_export
     from ledger.audit.verify import NotAuditable, verify_chain
     from ledger.chain.codec import Malformed
     from ledger.chain.database import StoreError
 
     with expecting(NotAuditable, StoreError, Malformed, OSError):
-        if store is not None:
-            source: Source = open_store(store)
+        if store is not None or archives:
+            source: Source = open_archives(archives, store)
         else:
             assert export is not None
             source = open_export(export)
@@ -130,7 +143,10 @@ def _show_report(report: AuditReport) -> None:
                 f"  [yellow]finding {finding.number}[/] {escape(str(finding))}", soft_wrap=True
             )
         return
-    out.print(f"[bold red]not good[/] after {counted}")
+    wrong = "not good" if report.faults else "not all checked"
+    out.print(f"[bold red]{wrong}[/] after {counted}")
+    for gap in report.unchecked:
+        out.print(f"  not checked: {escape(gap)}", soft_wrap=True)
     for fault in report.faults[:MAX_SHOWN_FAULTS]:
         out.print(f"  {escape(str(fault))}", soft_wrap=True)
     left = len(report.faults) - MAX_SHOWN_FAULTS

@@ -104,3 +104,22 @@ def test_what_cannot_be_read_or_written_ends_with_3(written, tmp_path):
     ]  # fmt: skip
     assert call(*beyond, "9")[0] == 3
     assert call(*beyond, "1")[0] == 2
+
+
+def test_archives_are_audited_alone_and_gaps_are_said(written, tmp_path):
+    genesis, directory, _, _ = written
+    verify = ["audit", "verify", "--genesis", genesis]
+    # The file begins at block 2: what it holds cannot be replayed without block 1.
+    code, out, _ = call(*verify, "--archives", directory)
+    assert code == 1
+    assert "not checked" in out
+    call(
+        "archive", "write", "--store", tmp_path / "ledger.db", "--genesis", genesis,
+        "--first", "1", "--last", "1", "--out", directory,
+    )  # fmt: skip
+    code, out, _ = call(*verify, "--archives", directory, "--json")
+    assert code == 0
+    assert json.loads(out)["blocks"] == 4
+    store = tmp_path / "ledger.db"
+    assert call(*verify, "--archives", directory, "--store", store)[0] == 0
+    assert call(*verify, "--archives", directory, "--export", store)[0] == 2
