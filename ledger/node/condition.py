@@ -21,7 +21,8 @@ class Situation:
     a peer claims. ``clock_behind``: by how much this clock is behind the validators'; negative:
     ahead. ``clock_ahead``: how far ahead a block may be. ``missing_since``: when nodes that are not
     connected were last heard of. ``idle_interval``: the chain's empty-block interval. ``withheld``:
-    why this node does not use its vote, or empty.
+    why this node does not use its vote, or empty. ``expired``: that this node's TLS certificate has
+    run out, or empty.
     """
 
     now: int
@@ -38,6 +39,7 @@ class Situation:
     node: str
     core: CoreStatus | None
     withheld: str = ""
+    expired: str = ""
     clock_behind: int = 0
     clock_ahead: int = 10_000
     missing_since: Mapping[str, int] = field(default_factory=dict)
@@ -57,10 +59,12 @@ def explain(situation: Situation) -> tuple[bool, str]:
         return False, (
             f"Quorum lost: {len(reachable)} of {len(situation.validators)} validators can be "
             f"reached and {situation.quorum} are needed; missing: {_absent(situation, missing)}."
+            f"{_lapsed(situation)}"
         )
     sources = sorted({*reachable, *situation.sources})
     if not sources:
-        return False, "Cut off: none of the nodes that feed this one can be reached."
+        text = "Cut off: none of the nodes that feed this one can be reached."
+        return False, text + _lapsed(situation)
     age = situation.now - situation.block_time
     if situation.withheld:
         return age <= STALE_INTERVALS * situation.idle_interval, situation.withheld
@@ -95,6 +99,10 @@ def _absent(situation: Situation, nodes: Sequence[str]) -> str:
         return f"{node} (for {max(0, situation.now - since) // 1000} seconds)"
 
     return ", ".join(map(one, nodes))
+
+
+def _lapsed(situation: Situation) -> str:
+    return f" {situation.expired}" if situation.expired else ""
 
 
 def _stuck(core: CoreStatus | None) -> bool:

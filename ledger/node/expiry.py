@@ -95,6 +95,16 @@ class ExpiryWatch:
         what = f"{first.what} {self._node}" if first.kind == "node" else first.what
         return Expiry(what=what, expires=first.expires)
 
+    def lapsed(self) -> str:
+        """A sentence when this node's TLS certificate has run out; empty as long as it has not."""
+        certificate = self._membership.tls_certificate
+        if self._clock() <= expires(certificate):
+            return ""
+        return (
+            "The TLS certificate of this node ran out on "
+            f"{certificate.not_valid_after_utc:%Y-%m-%d}: renew it with health-ledger node renew-tls."
+        )
+
     def look(self, now: float) -> None:
         """Set the metrics and warn of what runs out soon; ``now`` in seconds of the event loop."""
         first: dict[str, int] = {}

@@ -101,6 +101,7 @@ class StatusBoard:
                 node=self._home.node,
                 core=core,
                 withheld=self._seat.withheld,
+                expired=self._expiry.lapsed(),
             )
         )
         return Status(

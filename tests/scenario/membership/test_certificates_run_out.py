@@ -46,6 +46,7 @@ def test_all_ran_out_at_new_year_and_each_member_comes_back_alone(days: int) -> 
         mine = world.status("A").certificates[0]
         assert mine.soon
         assert mine.days_left < 0
+        assert "renew it with health-ledger node renew-tls" in world.status("A").reason
         for name in world.validators[:3]:
             present(world, name, renewed(world, name))
         assert world.reach(height + 3, 600_000, "A", "B", "C")
