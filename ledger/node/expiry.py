@@ -100,9 +100,10 @@ class ExpiryWatch:
         certificate = self._membership.tls_certificate
         if self._clock() <= expires(certificate):
             return ""
+        day = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
         return (
-            "The TLS certificate of this node ran out on "
-            f"{certificate.not_valid_after_utc:%Y-%m-%d}: renew it with health-ledger node renew-tls."
+            f"The TLS certificate of this node ran out on {day}: "
+            "renew it with health-ledger node renew-tls."
         )
 
     def look(self, now: float) -> None:
