@@ -11,7 +11,7 @@ from ledger.chain.archiveverifier import verify_archive
 from ledger.chain.constitution import PARAMETERS_KEY
 from ledger.chain.database import StoreFull
 from ledger.chain.export import write_export
-from ledger.chain.handover import Trust
+from ledger.chain.handover import Trust, handovers
 from ledger.chain.receipt import build_receipt, verify_receipt
 from ledger.chain.retention import Keeper, KeepsTooLittle, Retention
 from ledger.chain.store import Store, StoreUnusable
@@ -296,3 +296,33 @@ def test_an_export_of_a_pruned_store_says_where_the_rest_is(chain, keeper, tmp_p
 def test_a_base_above_the_newest_block_is_refused(chain):
     with pytest.raises(ValueError, match="no block 31"):
         finish(pruning.Pruning(chain.store).steps(31))
+
+
+def test_both_databases_are_pruned_to_the_same_rows(address, tmp_path):
+    chain = HandmadeChain(address)
+    for number in range(30):
+        writes = {b"notes/a": bytes([number]), b"notes/%d" % number: b"x"}
+        if number > 3:
+            writes[b"notes/%d" % (number - 3)] = None
+        if number == 6:
+            chain.hand_over("n1", "n2", "n3", "n5")
+        chain.append([chain.transaction()], writes)
+    trust = Trust(chain.chain, chain.founders)
+    values = {key: chain.store.value(key, 25) for key in (b"notes/a", b"notes/25", b"notes/1")}
+    work(Keeper(chain.store, Retention(10, tmp_path / "archive", file_blocks=6), trust))
+    assert chain.store.base() == 19
+    assert {key: chain.store.value(key, 25) for key in values} == values
+    assert len(handovers(chain.store, 31)) == 1
+    with chain.store._database.moment() as moment:
+        counted = {
+            table.name: sum(1 for _ in moment.rows(table.select())) for table in store_tables()
+        }
+    chain.append([chain.transaction()], {b"notes/a": b"new"})
+    chain.store.close()
+    assert {name: counted[name] for name in ("blocks", "handovers", "archives", "trail")} == {
+        "blocks": 14,
+        "handovers": 1,
+        "archives": 3,
+        "trail": 8,
+    }
+    assert counted["transactions"] == 13 + 8
