@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -55,6 +55,8 @@ class Housekeeping:
         self, store: Store, retention: Retention, trust: Trust, clock: Callable[[], int]
     ) -> None:
         self._keeper = Keeper(store, retention, trust)
+        #: Held while a step is under way; whoever replaces what is in the store holds it too.
+        self.step = asyncio.Lock()
         self._store = store
         self._clock = clock
         if store.prepare_reclaiming():
@@ -72,7 +74,8 @@ class Housekeeping:
     async def tidy(self) -> None:
         """Do everything that is due; raises `StoreError`."""
         while True:
-            entry = await asyncio.to_thread(self._keeper.archive, self._clock(), _Breath())
+            async with self.step:
+                entry = await asyncio.to_thread(self._keeper.archive, self._clock(), _Breath())
             await self._prune()
             if entry is None:
                 return
@@ -87,8 +90,12 @@ class Housekeeping:
 
     async def _prune(self) -> None:
         steps = self._keeper.prune()
-        while await asyncio.to_thread(next, steps, _END) is not _END:
+        while await self._next(steps) is not _END:
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _next(self, steps: Iterator[None]) -> object:
+        async with self.step:
+            return await asyncio.to_thread(next, steps, _END)
 
 
 _END = object()

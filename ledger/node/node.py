@@ -7,6 +7,7 @@ peers; both serve the same reads. See `docs/architecture.md` for the way of a re
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from functools import partial
 
@@ -457,7 +458,10 @@ class Node(ChainReads):
 
     async def _adopt(self, anchor: Anchor) -> None:
         """Go on from a snapshot: everything that follows the chain has to look again."""
-        if not await self._room.write(lambda: self._executor.begin_at(anchor)):
+        pruning = self._housekeeping.step if self._housekeeping else contextlib.nullcontext()
+        async with pruning:
+            adopted = await self._room.write(lambda: self._executor.begin_at(anchor))
+        if not adopted:
             return
         header = anchor.header
         _log.info("snapshot_adopted", height=header.height, block=header.hash().hex())
