@@ -15,8 +15,9 @@ import structlog
 from ledger.api.app import create_app
 from ledger.api.guard import check_binding
 from ledger.api.server import serving
+from ledger.chain import fsck
 from ledger.chain.codec import Malformed
-from ledger.chain.database import StoreError
+from ledger.chain.database import StoreError, StoreUnusable
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
 from ledger.node.node import Node
@@ -49,11 +50,14 @@ def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
         with claim_home(home):
             store = Store.open(home.store_url, create=True)
             try:
+                fsck.check(store)
                 _loop_runner()(_serve(home, store, passphrase, token))
             finally:
                 store.close()
     except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, Malformed) as error:
         raise CannotRun(str(error)) from error
+    except StoreUnusable as error:
+        raise CannotRun(f"{path}: {error}; see health-ledger node check") from error
     except (IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error
 

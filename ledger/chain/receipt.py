@@ -14,9 +14,10 @@ import msgspec
 from ledger.chain import limits, merkle
 from ledger.chain.block import Certificate, Header, ValidatorSet
 from ledger.chain.codec import Malformed, Record, decode, encode
+from ledger.chain.database import StoreUnusable
 from ledger.chain.handover import Handover, InvalidProof, Trust, handovers, verify_final
+from ledger.chain.reader import StoreReader
 from ledger.chain.result import Result, decode_result
-from ledger.chain.store import Store, StoreUnusable
 from ledger.chain.transaction import Transaction, decode_transaction, verify_signatures
 from ledger.chain.values import decode_base64, encode_base64
 
@@ -108,7 +109,7 @@ def verify_receipt(
     return Verified(header, transaction, result, validators)
 
 
-def build_receipt(store: Store, tx_id: bytes) -> Receipt | None:
+def build_receipt(store: StoreReader, tx_id: bytes) -> Receipt | None:
     """The receipt of a transaction, or None where the store does not hold it (any more).
 
     Raises:

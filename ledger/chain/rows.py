@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -100,8 +102,23 @@ def _map_number(name: bytes) -> int:
     return int.from_bytes(sha256(name).digest()[:4], "big", signed=True)
 
 
+@contextlib.contextmanager
+def odd_cells() -> Iterator[None]:
+    """Around code that takes the types of cells for granted: in a damaged row they may be any.
+
+    Raises:
+        StoreUnusable: for what only a cell of the wrong type leads to.
+    """
+    try:
+        yield
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise StoreUnusable(f"a row of the store is damaged: {error}") from error
+
+
 def decoded(raw: bytes, kind: Any, limit: int, height: int) -> Any:
     """Read one cell of a block's row; raises `StoreUnusable` where it is not what it was."""
+    if not isinstance(raw, bytes):
+        raise StoreUnusable(f"block {height} is damaged in the store: no bytes where they belong")
     try:
         return decode(raw, kind, limit=limit)
     except Malformed as error:

@@ -30,7 +30,7 @@ from ledger.chain.genesis import Genesis, decode_genesis, encode_genesis
 from ledger.chain.merkle import Log
 from ledger.chain.queries import Queries
 from ledger.chain.reader import StoreReader
-from ledger.chain.rows import MARKS, StoredBlock, StoredEntry, key_number, map_number
+from ledger.chain.rows import MARKS, StoredBlock, StoredEntry, key_number, map_number, odd_cells
 from ledger.chain.snapshot import Anchor, Trace
 from ledger.chain.staging import Staging
 from ledger.chain.vote import Vote
@@ -114,7 +114,8 @@ class Store(StoreReader):
         try:
             store = cls(database)
             store._prepare(create=create)
-            store._load()
+            with odd_cells():
+                store._load()
         except BaseException:
             database.close()
             raise

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ledger.cli import replacing
+from ledger.cli import replacing, upkeep
 from ledger.cli.connection import Token, Url, connect
 from ledger.cli.output import (
     AsJson,
@@ -21,6 +21,8 @@ from ledger.cli.output import (
 from ledger.cli.passphrase import passphrase_source
 
 group = typer.Typer(help="Run a node, and ask it how it is.", no_args_is_help=True)
+
+upkeep.add_to(group)
 
 Home = Annotated[Path, typer.Option(help="The node's home, with its node.toml.")]
 
@@ -35,30 +37,6 @@ def run(home: Home, token: Token = None) -> None:
 
     with expecting(process.CannotRun):
         process.run(home, passphrase_source(), token)
-
-
-@group.command()
-def vouch(
-    home: Home,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Say that a node's store holds every vote that it ever signed, so that it votes at once.
-
-    For a node that abstains because its home was moved or put back. True only if the node was
-    stopped before its files were copied and has not run since; where it is not, the node may sign
-    twice, and the others will hold that against its institution.
-    """
-    from ledger.chain.store import StoreError
-    from ledger.node import upkeep
-    from ledger.node.setup.home import HomeInUse, InvalidHome, load_home
-    from ledger.node.setup.tomlfile import InvalidFile
-
-    with expecting(InvalidFile, InvalidHome, HomeInUse, StoreError):
-        found = load_home(home)
-        if not yes:
-            typer.confirm(f"Has {found.node} not run since these files were copied?", abort=True)
-        height, votes = upkeep.vouch(found)
-    console().print(f"{found.node} may vote from height {height} on; it has {votes} votes there.")
 
 
 @group.command()

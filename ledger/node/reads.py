@@ -1,7 +1,7 @@
 """What anybody may read of a chain: blocks, state, receipts and what contracts answer.
 
 Reads never touch the replica, which belongs to the execution thread; they see the last block that
-was stored.
+was stored, and give nothing out that the chain does not certify.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ledger.chain.block import Block, Certificate, Header
-from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
+from ledger.chain.receipt import Handover, Receipt, handovers
 from ledger.chain.result import CallResult, Result, decode_result
-from ledger.chain.statetree import StateProof, StateTree
+from ledger.chain.statetree import StateProof
 from ledger.chain.store import Store
+from ledger.chain.verified import VerifiedReads
 from ledger.contracts.machine import BlockContext, Machine
 from ledger.node.answers import Archived
 from ledger.node.archives import ArchiveShelf
@@ -26,16 +27,17 @@ class ChainReads:
     def __init__(self, store: Store, archives: Path | None = None) -> None:
         self.store = store
         self._shelf = ArchiveShelf(store, archives)
+        self.verified = VerifiedReads(store)
         self._queries = Machine()
 
     def receipt(self, tx_id: bytes) -> Receipt | None:
-        return build_receipt(self.store, tx_id)
+        return self.verified.receipt(tx_id)
 
     def outcome(self, tx_id: bytes) -> tuple[int, int, Result] | None:
         place = self.store.locate(tx_id)
         if place is None:
             return None
-        results = self.store.results(place[0])
+        results = self.verified.results(place[0])
         return None if results is None else (*place, decode_result(results[place[1]]))
 
     def head(self) -> Header:
@@ -51,29 +53,28 @@ class ChainReads:
         return await asyncio.to_thread(self._shelf.transaction, tx_id)
 
     def header(self, height: int) -> Header | None:
-        return self.store.header(height)
+        return self.verified.header(height)
 
     def block(self, height: int) -> Block | None:
-        return self.store.block(height)
+        return self.verified.block(height)
 
     def certificate(self, height: int) -> Certificate | None:
-        return self.store.certificate(height)
+        return self.verified.certificate(height)
 
     def results(self, height: int) -> tuple[bytes, ...] | None:
-        return self.store.results(height)
+        return self.verified.results(height)
 
     def state(self, key: bytes, height: int | None = None) -> bytes | None:
-        return self.store.value(key, height)
+        return self.verified.value(key, self.head().height if height is None else height)
 
     def state_proof(
         self, key: bytes, height: int
     ) -> tuple[Header, Certificate | None, StateProof, bytes | None]:
-        header = self.store.header(height)
+        header = self.verified.header(height)
         if header is None:
             raise LookupError(f"there is no block at height {height}")
-        proof = StateTree(self.store).prove(key, height)
-        value = self.store.value(key, height)
-        return header, self.store.certificate(height), proof, value
+        proof, value = self.verified.proven(key, height)
+        return header, self.verified.certificate(height), proof, value
 
     def handovers(self, height: int) -> tuple[Handover, ...]:
         return handovers(self.store, height)
@@ -81,13 +82,17 @@ class ChainReads:
     async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
         head = self.head()
         context = BlockContext(head.chain, head.height, head.time)
-        return await asyncio.to_thread(
-            self._queries.query, self.store.value, context, contract, method, arguments
-        )
+
+        def run() -> CallResult:
+            read = self.verified.state(head.height)
+            return self._queries.query(read, context, contract, method, arguments)
+
+        return await asyncio.to_thread(run)
 
     def whois(self, key: str) -> dict[str, Any] | None:
         """The registry's entry for the hex text of a public key, or None."""
         head = self.head()
         context = BlockContext(head.chain, head.height, head.time)
-        answer = self._queries.query(self.store.value, context, "registry", "whois", {"key": key})
+        read = self.verified.state(head.height)
+        answer = self._queries.query(read, context, "registry", "whois", {"key": key})
         return answer.value if answer.ok else None

@@ -266,3 +266,32 @@ def test_a_second_process_with_the_key_of_a_running_node_stops_and_says_so(
         errors = network.fleet.log_tail(victim)
         network.start(victim)
     assert f"another process uses the identity of {victim}" in errors
+
+
+def test_a_damaged_store_is_not_served_and_is_rebuilt_from_the_others_by_one_command(
+    network: Listening, victim: str
+) -> None:
+    work(network)
+    network.fleet.kill(victim)
+    promised = network.promised(victim)
+    before = network.slots(victim)
+    path = network.store(victim)
+    with sqlite3.connect(path) as database:
+        (newest,) = database.execute("SELECT max(height) FROM blocks").fetchone()
+        database.execute(
+            "UPDATE blocks SET results = zeroblob(length(results)) WHERE height = ?", (newest,)
+        )
+    home = str(network.node_home(victim))
+    refused = command("node", "run", "--home", home)
+    assert refused.returncode == ExitCode.FAILED
+    assert f"block {newest} is damaged in the store" in refused.stderr
+    assert "node check" in refused.stderr
+    assert command("node", "check", "--home", home).returncode == ExitCode.NO
+    assert command("node", "repair", "--home", home).returncode == ExitCode.GOOD
+
+    network.start(victim)
+    until(lambda: network.height(victim) >= newest, "the chain coming back")
+    votes_again(network, victim, promised)
+    assert min(network.slots(victim) - before)[0] > promised
+    assert network.audit(victim)["verified"]
+    assert list(path.parent.glob("ledger.db-damaged-*/ledger.db"))

@@ -112,13 +112,13 @@ class SqliteDatabase(Database):
     def one(self, query: Query, parameters: Sequence[object] = ()) -> Any:
         try:
             return self._reader().execute(query.sql, (*parameters, *query.fixed)).fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _typed(error) from error
 
     def all(self, query: Query, parameters: Sequence[object] = ()) -> list[Any]:
         try:
             return self._reader().execute(query.sql, (*parameters, *query.fixed)).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _typed(error) from error
 
     def among(self, query: Query, values: Sequence[object]) -> list[Any]:
@@ -248,7 +248,8 @@ def _typed_errors() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _typed(error.orig) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # Not even the message about a damaged schema needs to be text.
         raise _typed(error) from error
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from ledger.chain import limits, merkle
 from ledger.chain.block import (
     Block,
@@ -18,9 +20,12 @@ from ledger.chain.block import (
     encode_block,
 )
 from ledger.chain.codec import Malformed, decode, encode
-from ledger.chain.store import Store
+from ledger.chain.store import Store, StoreUnusable
+from ledger.chain.verified import VerifiedReads
 from ledger.node.net.frames import MAX_BLOCKS, Blocks, CertifiedBlock, GetBlocks
 from ledger.node.sync.peers import Peers
+
+_log = structlog.get_logger(__name__)
 
 #: An answer stops growing here: it takes nine seconds at 1 Mbit/s.
 ANSWER_BYTES = limits.MIB
@@ -28,12 +33,18 @@ ANSWER_BYTES = limits.MIB
 
 def answer(store: Store, head: int, request: GetBlocks) -> Blocks:
     """The certified blocks that a peer asked for, as far as one answer may hold them."""
+    verified = VerifiedReads(store)
     found: list[CertifiedBlock] = []
     size = 0
     for height in range(max(request.start, 1), head + 1):
         if len(found) >= min(request.count, MAX_BLOCKS) or size >= ANSWER_BYTES:
             break
-        block, certificate = store.block(height), store.certificate(height)
+        try:
+            block, certificate = verified.block(height), store.certificate(height)
+        except StoreUnusable as damage:
+            # Not to be taken for a liar: a block that a disk has changed is one that is not here.
+            _log.error("store_damaged", error=str(damage))
+            break
         if block is None or certificate is None:
             break
         item = CertifiedBlock(encode_block(block), encode(certificate))
