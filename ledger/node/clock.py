@@ -1,4 +1,4 @@
-"""The wall clock of the machine, which nothing else in a running node reads."""
+"""The clocks of the machine, which nothing else in a running node reads."""
 
 from __future__ import annotations
 
@@ -13,3 +13,19 @@ def now_ms() -> int:
 def as_text(milliseconds: int) -> str:
     """A time as people read it."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(milliseconds // 1000))
+
+
+class Breath:
+    """Called again and again in long work: lets the rest of the process have half of the time."""
+
+    #: Shorter stretches of work, in seconds, are not worth a pause.
+    STRETCH = 0.02
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def __call__(self) -> None:
+        spent = time.monotonic() - self._since
+        if spent > self.STRETCH:
+            time.sleep(spent)
+            self._since = time.monotonic()

@@ -7,14 +7,14 @@ than one of them. Whatever goes wrong here is said and tried again later; the no
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import structlog
 
 from ledger.chain.handover import Trust
 from ledger.chain.retention import Keeper, Retention
 from ledger.chain.store import Store, StoreError
+from ledger.node.surroundings import Surroundings
 
 _log = structlog.get_logger(__name__)
 
@@ -24,19 +24,6 @@ INTERVAL_SECONDS = 10.0
 PAUSE_SECONDS = 0.02
 
 
-class _Breath:
-    """Lets the rest of the process have half of the time, so that archiving never crowds it out."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-
-    def __call__(self) -> None:
-        spent = time.monotonic() - self._since
-        if spent > PAUSE_SECONDS:
-            time.sleep(spent)
-            self._since = time.monotonic()
-
-
 class Housekeeping:
     """The background job of one node.
 
@@ -44,7 +31,7 @@ class Housekeeping:
         store: of the node.
         retention: what its operator wants to be kept.
         trust: the genesis.
-        clock: milliseconds since 1970-01-01 UTC.
+        surroundings: the clock, and how long work lets others have their turn.
 
     Raises:
         KeepsTooLittle: the chain does not allow to keep so little.
@@ -52,13 +39,13 @@ class Housekeeping:
     """
 
     def __init__(
-        self, store: Store, retention: Retention, trust: Trust, clock: Callable[[], int]
+        self, store: Store, retention: Retention, trust: Trust, surroundings: Surroundings
     ) -> None:
         self._keeper = Keeper(store, retention, trust)
         #: Held while a step is under way; whoever replaces what is in the store holds it too.
         self.step = asyncio.Lock()
         self._store = store
-        self._clock = clock
+        self._surroundings = surroundings
         if store.prepare_reclaiming():
             _log.info("store_made_to_shrink", bytes=store.size_bytes())
 
@@ -75,7 +62,8 @@ class Housekeeping:
         """Do everything that is due; raises `StoreError`."""
         while True:
             async with self.step:
-                entry = await asyncio.to_thread(self._keeper.archive, self._clock(), _Breath())
+                around = self._surroundings
+            entry = await asyncio.to_thread(self._keeper.archive, around.clock(), around.breath())
             await self._prune()
             if entry is None:
                 return

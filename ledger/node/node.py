@@ -241,7 +241,7 @@ class Node(ChainReads):
         if retention is None:
             return None
         trust = trust_in(self.replica.genesis)
-        return Housekeeping(self.store, retention, trust, self._clock)
+        return Housekeeping(self.store, retention, trust, self._surroundings)
 
     def _driver(self) -> Driver:
         return Driver(

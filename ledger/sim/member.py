@@ -70,6 +70,7 @@ class Member:
                     entropy=self._random.randbytes,
                     links=network.links,
                     keeps_records=False,
+                    breath=lambda: lambda: None,
                     file_times=self.disk.times,
                 ),
             )

@@ -9,6 +9,7 @@ from ledger.chain.handover import Trust
 from ledger.chain.retention import KeepsTooLittle, Retention
 from ledger.node import housekeeping
 from ledger.node.housekeeping import Housekeeping
+from ledger.node.surroundings import Surroundings
 from tests.support.chain import HandmadeChain
 
 
@@ -25,7 +26,9 @@ def chain(tmp_path, monkeypatch):
 
 def job(chain, directory, keep=10):
     retained = Retention(keep, directory, file_blocks=5)
-    return Housekeeping(chain.store, retained, Trust(chain.chain, chain.founders), lambda: 77)
+    return Housekeeping(
+        chain.store, retained, Trust(chain.chain, chain.founders), Surroundings(clock=lambda: 77)
+    )
 
 
 async def test_everything_that_is_due_is_archived_and_pruned(chain, tmp_path):
