@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -17,6 +18,7 @@ from ledger.chain.store import Store
 from ledger.chain.transaction import Call
 from ledger.client.builder import Account
 from ledger.node.answers import Status
+from ledger.node.net.admission import PeerIdentity
 from ledger.node.node import Node
 from ledger.node.setup.home import NodeHome
 from ledger.sim import journal
@@ -145,6 +147,11 @@ class World:
         return {name: member.disk for name, member in self.nodes.items()}
 
     @property
+    def founded(self) -> Image:
+        """A store with nothing but the genesis."""
+        return Image(self.consortium.founded.read_bytes(), b"")
+
+    @property
     def tickets(self) -> list[Ticket]:
         """Everything that clients have submitted."""
         return self.clients.tickets
@@ -266,6 +273,19 @@ class World:
         if process is not None and process.paused is not None:
             self.loop.resume(process)
             self.trace.note(name, "goes on")
+
+    def renew(self, name: str) -> None:
+        """Let a node have a new TLS certificate from its institution, valid from now on by its own
+        clock; it shows it from its next start on."""
+        member = self.nodes[name]
+        institution = member.home.institution
+        member.tls = self.consortium.authorities[institution].issue(
+            PeerIdentity(institution, name),
+            ["127.0.0.1"],
+            now=datetime.fromtimestamp(member.clock() / 1000, UTC),
+            entropy=self._random(f"certificate of {name} at {self.now_ms}").randbytes,
+        )
+        self.trace.note(name, "has a new certificate")
 
     async def _live(self, member: Member, node: Node) -> None:
         """What a node process does: it ends with the first part that fails."""
