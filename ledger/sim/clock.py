@@ -36,6 +36,10 @@ class SimClock:
         """Move the clock forward or, if negative, back."""
         self._offset += ms
 
+    def later(self, ms: int) -> None:
+        """So much time has passed for everybody, and this clock shows it."""
+        self._epoch += ms
+
     def drift(self, ppm: float) -> None:
         """Let the clock gain so many microseconds a second from now on."""
         now = self._time()

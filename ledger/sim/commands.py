@@ -58,6 +58,13 @@ def run(stage: Stage, words: Sequence[str]) -> None:
     stage.world.run(milliseconds(duration))
 
 
+def later(stage: Stage, words: Sequence[str]) -> None:
+    """``later 3years``: that time has passed on every clock, and nothing else has happened."""
+    (duration,) = words
+    for one in stage.world.clocks.values():
+        one.later(round(milliseconds(duration)))
+
+
 def settle(stage: Stage, words: Sequence[str]) -> None:
     """``settle [within 60s]``: all trouble ends, and there must be progress."""
     limit = milliseconds(words[1]) if words[:1] == ["within"] or words[:1] == ("within",) else None
@@ -134,7 +141,7 @@ def let(stage: Stage, words: Sequence[str]) -> None:
 
 
 def renew(stage: Stage, words: Sequence[str]) -> None:
-    """The node gets a new TLS certificate from its institution's CA; it counts from its next start."""
+    """The node gets a new TLS certificate from its institution's CA, for its next start."""
     world = stage.world
     for name in named(stage, words):
         world.renew(name)
@@ -191,7 +198,7 @@ def cut(stage: Stage, words: Sequence[str]) -> None:
 
 
 def line(stage: Stage, words: Sequence[str]) -> None:
-    """``line A | B delay=400ms loss=20% doubled=10% reordered=10% rate=1Mbit/s``, ``line all …``."""
+    """``line A | B delay=400ms loss=20% doubled=10% reordered=10% rate=1Mbit/s``, or ``all``."""
     changes = dict(word.split("=", 1) for word in words if "=" in word)
     ends = [word for word in words if "=" not in word]
     given: dict[str, Any] = {}
@@ -346,6 +353,7 @@ def audit(stage: Stage, _words: Sequence[str]) -> None:
 
 COMMANDS: Final[dict[str, Command]] = {
     "run": run,
+    "later": later,
     "settle": settle,
     "calm": calm,
     "start": start,

@@ -5,7 +5,7 @@ start all
 submit A as one
 expect final one within 10s
 power-off all
-clock all +3years
+later 3years
 start all
 expect standstill for 30s
 expect reason A "Quorum lost" within 30s

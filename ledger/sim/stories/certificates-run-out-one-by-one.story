@@ -4,7 +4,7 @@ network 4 validators
 start all
 submit A as one
 expect final one within 10s
-clock all +3years
+later 3years
 renew A B C
 restart A
 run 2s
