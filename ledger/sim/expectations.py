@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ledger.sim.client import Ticket
 from ledger.sim.story import Stage, Unmet, ask, milliseconds, named
 from ledger.sim.world import World
 
@@ -103,10 +104,19 @@ def _final(stage: Stage, words: Sequence[str]) -> _Look:
     tickets = {name: stage.tickets[name] for name in names}
 
     def look() -> tuple[bool, str]:
-        open_ = [name for name, ticket in tickets.items() if not ticket.final]
+        open_ = [name for name, ticket in tickets.items() if not _asked_again(stage, ticket)]
         return not open_, f"not final: {', '.join(open_)}"
 
     return look
+
+
+def _asked_again(stage: Stage, ticket: Ticket) -> bool:
+    """Whether a transaction is final; a client whose patience ended asks its node once more."""
+    node = stage.world.nodes[ticket.node].node
+    if ticket.height is None and node is not None:
+        outcome = node.outcome(ticket.transaction.id)
+        ticket.height = None if outcome is None else outcome[0]
+    return ticket.final
 
 
 def _pending(stage: Stage, words: Sequence[str]) -> _Look:

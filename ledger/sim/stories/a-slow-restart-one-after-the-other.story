@@ -1,6 +1,8 @@
 # A rolling update: each node is stopped and started again, one after the other, with clients writing.
 network 4 validators
 start all
+submit A as zero
+expect final zero within 20s
 stop A
 submit B x 3 as one
 expect final all within 20s
