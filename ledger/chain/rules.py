@@ -57,12 +57,14 @@ def check_successor(
         )
 
 
-def clock_doubt(header: Header, parameters: Parameters, now: int) -> str | None:
+def clock_doubt(header: Header, parent: Header, parameters: Parameters, now: int) -> str | None:
     """What this node's clock holds against a block that it is about to vote for, or None.
 
     A matter of opinion, unlike every rule above: the clock that is wrong may be the own one. The
-    time of a certified block is settled. ``now``: milliseconds since 1970 UTC.
+    time of a certified block is settled. So the smallest step after the parent is never doubted:
+    a quorum agreed on the parent's time, and if that was wrong, because all clocks were, blocks
+    must go on until the clocks have caught up. ``now``: milliseconds since 1970 UTC.
     """
-    if header.time <= now + parameters.clock_ahead:
+    if header.time <= max(now + parameters.clock_ahead, parent.time + 1):
         return None
     return f"time {header.time} is too far ahead of this node's clock, {now}"

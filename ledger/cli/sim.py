@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -29,10 +30,22 @@ def sim(
     audit: Annotated[
         bool, typer.Option("--audit", help="Let the auditor replay each run's chain as well.")
     ] = False,
+    story: Annotated[
+        str, typer.Option(help="Play a story instead: one of ours by name, or a file.")
+    ] = "",
+    stories: Annotated[
+        bool, typer.Option("--stories", help="List the stories that come with the software.")
+    ] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Print what happened, in order.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rehearse trouble: a whole consortium in this process, on virtual time, from a seed."""
+    if stories:
+        _list_stories(as_json=as_json)
+        return
+    if story:
+        _play(story, seed, trace=trace, as_json=as_json)
+        return
     from ledger.sim.explore import explore
 
     kinds = _kinds(faults)
@@ -60,6 +73,44 @@ def sim(
     else:
         _show(outcomes, broken, trace=trace)
     raise typer.Exit(ExitCode.NO if broken else ExitCode.GOOD)
+
+
+def _list_stories(*, as_json: bool) -> None:
+    from ledger.sim.story import stories
+
+    told = list(stories())
+    if as_json:
+        write_json([{"name": one.name, "title": one.title} for one in told])
+        return
+    for one in told:
+        console().print(f"[bold]{one.name}[/]\n    {one.title}", highlight=False)
+
+
+def _play(name: str, seed: int, *, trace: bool, as_json: bool) -> None:
+    from ledger.sim.checker import Broken
+    from ledger.sim.commands import COMMANDS, build
+    from ledger.sim.story import STORIES, SUFFIX, InvalidStory, Unmet, load_story, play
+
+    known = STORIES / f"{name}{SUFFIX}"
+    problem, lines = "", []
+    try:
+        told = load_story(known if known.is_file() else Path(name))
+        world = play(told, build, COMMANDS, seed=seed)
+        lines = list(world.trace)
+    except (InvalidStory, UnicodeDecodeError) as error:
+        fail(str(error), ExitCode.USAGE)
+    except OSError as error:
+        fail(f"no story {name!r}: {error.strerror}", ExitCode.USAGE)
+    except (Unmet, Broken) as error:
+        problem = str(error)
+    if as_json:
+        write_json({"story": told.name, "title": told.title, "seed": seed, "problem": problem})
+    else:
+        screen = console()
+        for line in lines if trace else ():
+            screen.print(line, markup=False, soft_wrap=True)
+        screen.print(problem or f"{told.title}\nIt ends as it says.", markup=False)
+    raise typer.Exit(ExitCode.NO if problem else ExitCode.GOOD)
 
 
 def _kinds(text: str) -> tuple[str, ...]:

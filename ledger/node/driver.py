@@ -279,7 +279,9 @@ class Driver:
             self.feed(inputs.BlockBuilt(height, view, block))
 
     async def _check(self, digest: bytes, block: Block) -> None:
-        doubt = clock_doubt(block.header, self._replica.parameters, self._clock())
+        doubt = clock_doubt(
+            block.header, self._replica.head, self._replica.parameters, self._clock()
+        )
         fault = await self._room.write(lambda: self._executor.check(block))
         if block.header.height <= self._replica.head.height:
             return  # final meanwhile: others were quicker, and nobody waits for the answer

@@ -33,9 +33,9 @@ def expect(stage: Stage, words: Sequence[str]) -> None:
         limit = milliseconds(rest[place + 1])
         del rest[place : place + 2]
     what, *rest = rest
-    if what not in _EXPECTATIONS:
+    if what not in EXPECTATIONS:
         raise ValueError(f"nothing called {what!r} can be expected")
-    look = _EXPECTATIONS[what](stage, rest)
+    look = EXPECTATIONS[what](stage, rest)
     if limit:
         stage.world.run_until(lambda: look()[0], limit)
     met, stands = look()
@@ -211,7 +211,7 @@ def _named_liar(stage: Stage, words: Sequence[str]) -> _Look:
     return look
 
 
-_EXPECTATIONS: Final[dict[str, Callable[[Stage, Sequence[str]], _Look]]] = {
+EXPECTATIONS: Final[dict[str, Callable[[Stage, Sequence[str]], _Look]]] = {
     "height": _height,
     "same": _same,
     "blocks": _growth,

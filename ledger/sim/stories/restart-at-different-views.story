@@ -15,4 +15,6 @@ crash C
 run 10s
 heal
 start all
+# The transaction was only in the memory of the node that died; its client sends it again.
+again two at B
 expect final two within 3min

@@ -37,8 +37,17 @@ def test_a_header_that_breaks_one_rule_is_refused(field: str, value: object) -> 
 def test_a_time_ahead_of_the_clock_breaks_no_rule_and_is_doubted_by_those_about_to_vote() -> None:
     late = replace(GOOD, time=PARENT.time + PARAMETERS.clock_ahead + 1)
     check_successor(PARENT, late, VALIDATORS, PARAMETERS)
-    assert clock_doubt(late, PARAMETERS, PARENT.time + 1) is None
-    assert "ahead of this node's clock" in (clock_doubt(late, PARAMETERS, PARENT.time) or "")
+    assert clock_doubt(late, PARENT, PARAMETERS, PARENT.time + 1) is None
+    assert "ahead of this node's clock" in (
+        clock_doubt(late, PARENT, PARAMETERS, PARENT.time) or ""
+    )
+
+
+def test_the_smallest_step_after_the_parent_is_never_doubted() -> None:
+    """Once all clocks were a day ahead and are right again, blocks must go on."""
+    yesterday = PARENT.time - 86_400_000
+    assert clock_doubt(replace(GOOD, time=PARENT.time + 1), PARENT, PARAMETERS, yesterday) is None
+    assert clock_doubt(replace(GOOD, time=PARENT.time + 2), PARENT, PARAMETERS, yesterday)
 
 
 def test_the_proposer_goes_round_with_the_view() -> None:
