@@ -16,7 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.targets import TARGETS, Target
+from tests.fuzz.catalogue import TARGETS
+from tests.fuzz.targets import Target
 
 CORPUS = Path(__file__).parent / "corpus"
 #: The longest input that is tried, in bytes.

@@ -11,7 +11,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["ledger"]):
-    from tests.fuzz.targets import TARGETS
+    from tests.fuzz.catalogue import TARGETS
 
 from tests.fuzz.mutation import any_mutation
 
