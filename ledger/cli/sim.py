@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import asdict
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -12,6 +16,10 @@ from ledger.cli.output import AsJson, ExitCode, console, fail, progress, write_j
 
 if TYPE_CHECKING:
     from ledger.sim.explore import Outcome
+    from ledger.sim.totals import Totals
+
+#: How many of the newest runs the table shows.
+SHOWN = 20
 
 
 def sim(
@@ -27,6 +35,12 @@ def sim(
     seconds: Annotated[
         float, typer.Option(min=1, help="Virtual seconds after which trouble ends anyway.")
     ] = 30,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Let each seed choose how many nodes there are.")
+    ] = False,
+    budget: Annotated[
+        float, typer.Option(min=0, help="Real seconds after which no new seed begins; 0: no end.")
+    ] = 0,
     audit: Annotated[
         bool, typer.Option("--audit", help="Let the auditor replay each run's chain as well.")
     ] = False,
@@ -46,32 +60,43 @@ def sim(
     if story:
         _play(story, seed, trace=trace, as_json=as_json)
         return
-    from ledger.sim.explore import explore
+    from ledger.sim.explore import explore, sizes
+    from ledger.sim.totals import Totals
 
     kinds = _kinds(faults)
-    outcomes: list[Outcome] = []
+    outcomes: deque[Outcome] = deque(maxlen=None if as_json else SHOWN)
+    totals = Totals()
+    end = monotonic() + budget if budget else inf
     with progress("seeds", quiet=as_json) as step:
         for number in range(seed, seed + seeds):
-            outcomes.append(
-                explore(
-                    number,
-                    validators=validators,
-                    followers=followers,
-                    faults=kinds,
-                    heights=heights,
-                    trouble_ms=1000 * seconds,
-                    audit=audit,
-                    keep_trace=trace,
-                )
+            voting, following = sizes(number) if mixed else (validators, followers)
+            outcome = explore(
+                number,
+                validators=voting,
+                followers=following,
+                faults=kinds,
+                heights=heights,
+                trouble_ms=1000 * seconds,
+                audit=audit,
+                keep_trace=trace,
             )
-            step(len(outcomes), seeds)
-    broken = [outcome for outcome in outcomes if outcome.broken]
+            outcomes.append(outcome)
+            totals.add(outcome)
+            step(totals.seeds, seeds)
+            if outcome.broken or monotonic() >= end:
+                break
+    broken = outcomes[-1].broken
     if as_json:
         write_json(
-            {"runs": [_value(outcome, trace) for outcome in outcomes], "broken": len(broken)}
+            {
+                "runs": [_value(outcome, trace) for outcome in outcomes],
+                "totals": asdict(totals),
+                "broken": int(bool(broken)),
+                "next": seed + totals.seeds,
+            }
         )
     else:
-        _show(outcomes, broken, trace=trace)
+        _show(outcomes, totals, seed + totals.seeds, trace=trace)
     raise typer.Exit(ExitCode.NO if broken else ExitCode.GOOD)
 
 
@@ -132,7 +157,7 @@ def _value(outcome: Outcome, trace: bool) -> dict[str, Any]:
     return value
 
 
-def _show(outcomes: list[Outcome], broken: list[Outcome], *, trace: bool) -> None:
+def _show(outcomes: deque[Outcome], totals: Totals, following: int, *, trace: bool) -> None:
     from rich.table import Table
 
     screen = console()
@@ -140,22 +165,24 @@ def _show(outcomes: list[Outcome], broken: list[Outcome], *, trace: bool) -> Non
         for outcome in outcomes:
             for line in outcome.trace:
                 screen.print(line, markup=False, soft_wrap=True)
-    table = Table("seed", "blocks", "final", "of", "virtual s", "recovery s", "frames", "trouble")
-    for outcome in outcomes[-20:]:
+    table = Table("seed", "nodes", "blocks", "final", "virtual s", "recovery s", "trouble", "lies")
+    for outcome in outcomes:
         table.add_row(
             str(outcome.seed),
+            f"{outcome.validators}+{outcome.followers}",
             str(outcome.height),
-            str(outcome.acknowledged),
-            str(outcome.submitted),
+            f"{outcome.acknowledged}/{outcome.submitted}",
             f"{outcome.virtual_ms / 1000:.1f}",
             f"{outcome.recovery_ms / 1000:.1f}",
-            str(outcome.frames),
             ", ".join(f"{kind} {count}" for kind, count in outcome.acts.items() if count) or "none",
+            str(sum(outcome.lies.values())),
         )
     screen.print(table)
-    if len(outcomes) > len(outcomes[-20:]):
-        screen.print(f"The last 20 of {len(outcomes)} seeds are shown.")
-    for outcome in broken:
-        screen.print(outcome.broken, markup=False, soft_wrap=True)
-    verdict = "no invariant broke" if not broken else f"an invariant broke in {len(broken)}"
-    screen.print(f"{len(outcomes)} seeds: {verdict}.")
+    if totals.seeds > len(outcomes):
+        screen.print(f"The last {len(outcomes)} of {totals.seeds} seeds are shown.")
+    screen.print(f"In all: {totals.sentence()}.")
+    broken = outcomes[-1].broken
+    if broken:
+        screen.print(broken, markup=False, soft_wrap=True)
+    verdict = "an invariant broke in the last" if broken else "no invariant broke"
+    screen.print(f"{totals.seeds} seeds: {verdict}. To go on: --seed {following}")

@@ -93,6 +93,8 @@ class Checker:
         self.durable: dict[str, int] = {}
         #: Nodes that do not keep to the rules, and of whose words nothing is expected.
         self.liars: set[str] = set()
+        #: How often an honest node has asked for a higher view.
+        self.view_changes = 0
         self._written: dict[tuple[str, int, int, str], bytes] = {}
         self._spoken: dict[tuple[str, int, int, str], bytes] = {}
         self._heard: dict[bytes, Message] = {}
@@ -240,10 +242,17 @@ class Checker:
             key = sender, height, view, phase
             if key not in self._spoken and phase in ("view-change", "new-view"):
                 self._note(sender, f"says {phase} at height {height}, view {view}")
+                self.view_changes += phase == "view-change"
             if self._spoken.setdefault(key, what) != what:
                 self._complain(
                     f"{sender} has said two things: {phase} at height {height}, view {view}"
                 )
+
+    def accused(self, node: str, peer: str, rule: str) -> None:
+        """A node accuses another of having broken the protocol."""
+        self._look("accusations")
+        if not {node, peer} & self.liars:
+            self._complain(f"{node} accuses {peer}, which is honest, of {rule}")
 
     # --- what clients were told ----------------------------------------------------------------
 

@@ -12,8 +12,8 @@ from ledger.node.answers import Submission
 from ledger.node.node import Node
 from ledger.sim.founding import Consortium
 
-#: How long a client waits for its transaction, in seconds.
-PATIENCE_S = 30.0
+#: How long a client waits for its transaction, in seconds: longer than any trouble.
+PATIENCE_S = 600.0
 WINDOW = 500
 
 

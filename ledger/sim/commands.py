@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ledger.client.builder import call
 from ledger.sim import expectations
+from ledger.sim.actors.catalogue import LIES, corrupt, liars_of
 from ledger.sim.client import Ticket
 from ledger.sim.disk import Remains
 from ledger.sim.oddity import OddMachine
@@ -163,6 +164,28 @@ def software(stage: Stage, words: Sequence[str]) -> None:
     (name,) = named(stage, [name])
     stage.world.node(name).replica.machine = OddMachine()
     stage.world.checker.liars.add(name)
+
+
+def liar(stage: Stage, words: Sequence[str]) -> None:
+    """``liar D equivocate rush``: the validator tells these lies from now on; ``liar D honest``:
+    it tells none any more."""
+    name, *lies = words
+    (name,) = named(stage, [name])
+    if lies == ["honest"]:
+        liars_of(stage.world)[name].stop()
+        return
+    unknown = [lie for lie in lies if lie not in LIES]
+    if unknown or not lies:
+        raise ValueError(f"no lie is called {unknown[0]!r}" if unknown else "which lies?")
+    corrupt(stage.world, name, *lies)
+
+
+def deceive(stage: Stage, words: Sequence[str]) -> None:
+    """``deceive A B``: of two stories that liars tell, exactly these nodes hear the other one."""
+    liars = list(liars_of(stage.world).values())
+    if not liars:
+        raise ValueError("nobody lies")
+    liars[0].coalition.split(named(stage, words))
 
 
 # Lines
@@ -367,6 +390,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "renew": renew,
     "wipe": wipe,
     "software": software,
+    "liar": liar,
+    "deceive": deceive,
     "partition": partition,
     "heal": heal,
     "cut": cut,

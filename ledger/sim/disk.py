@@ -98,6 +98,9 @@ class SimDisk:
         self.transactions = 0
         #: Whether something that no crash does was done to the files: flipped, torn, restored.
         self.damaged = False
+        #: Whether a bit was flipped: nothing is expected of such a node but that it does no harm.
+        self.flipped = False
+        self._kept: Image | None = None
 
     # --- what a story does to it ---------------------------------------------------------------
 
@@ -120,13 +123,13 @@ class SimDisk:
     def flip(self, *, log: bool = False, place: int | None = None) -> int:
         """Turn one bit of the database or of its log; the byte that it is in."""
         path = self._log_path if log else self.path
-        content = bytearray(path.read_bytes())
+        content = bytearray(path.read_bytes() if path.exists() else b"")
         if not content:
             return -1
         place = self._random.randrange(len(content)) if place is None else place
         content[place] ^= 1 << self._random.randrange(8)
         path.write_bytes(content)
-        self.damaged = True
+        self.damaged = self.flipped = True
         return place
 
     def tear(self, remains: Remains = Remains.PART) -> None:
@@ -141,6 +144,15 @@ class SimDisk:
         if whole and self._watermark.exists():
             image = replace(image, watermark=self._watermark.read_bytes())
         return image
+
+    def keep(self) -> None:
+        """Make a backup, in place of the one that was kept before."""
+        self._kept = self.backup()
+
+    @property
+    def kept(self) -> Image | None:
+        """The backup that was made last."""
+        return self._kept
 
     def restore(self, image: Image) -> None:
         """Put an old copy back; only while the node is stopped."""

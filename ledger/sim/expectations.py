@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ledger.sim.actors.catalogue import liars_of
 from ledger.sim.client import Ticket
 from ledger.sim.story import Stage, Unmet, ask, milliseconds, named
 from ledger.sim.world import World
@@ -211,6 +212,13 @@ def _named_liar(stage: Stage, words: Sequence[str]) -> _Look:
     return look
 
 
+def _told(stage: Stage, words: Sequence[str]) -> _Look:
+    """``told D rush``: the liar has had occasion to tell that lie."""
+    (name,), (lie,) = named(stage, words[:1]), words[1:]
+    liar = liars_of(stage.world)[name]
+    return lambda: (liar.told[lie] > 0, f"{dict(liar.told)}")
+
+
 EXPECTATIONS: Final[dict[str, Callable[[Stage, Sequence[str]], _Look]]] = {
     "height": _height,
     "same": _same,
@@ -227,4 +235,5 @@ EXPECTATIONS: Final[dict[str, Callable[[Stage, Sequence[str]], _Look]]] = {
     "down": _down,
     "ended": _ended,
     "accused": _named_liar,
+    "told": _told,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -14,11 +14,16 @@ from ledger.sim.trace import Trace
 _LEFT_OUT = frozenset({"event", "exc_info", "node", "address", "explanation", "port", "host"})
 
 
+#: Told which node writes what; "" for what no node does.
+Reader = Callable[[str, Mapping[str, Any]], None]
+
+
 class Journal:
     """Takes the place of the process's log until it is closed; the newest one counts."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, reader: Reader) -> None:
         self._trace = trace
+        self._reader = reader
         self._before = structlog.get_config()
         structlog.configure(processors=[self._write], cache_logger_on_first_use=False)
 
@@ -31,6 +36,7 @@ class Journal:
         self._trace.note(
             process.name if process else "", f"{mark}{entry['event']} {details}".rstrip()
         )
+        self._reader(process.name if process else "", entry)
         raise structlog.DropEvent
 
     def close(self) -> None:
@@ -38,6 +44,6 @@ class Journal:
         structlog.configure(**self._before)
 
 
-def open_journal(trace: Trace) -> Journal:
-    """Write logs into a trace from now on."""
-    return Journal(trace)
+def open_journal(trace: Trace, reader: Reader) -> Journal:
+    """Write logs into a trace from now on, and let somebody read them."""
+    return Journal(trace, reader)

@@ -1,7 +1,7 @@
-"""What can go wrong without anybody lying, each as one small act on a world.
+"""What can go wrong, each as one small act on a world.
 
-Every act may be undone by a later one and is undone by `World.settle`. None does what no honest
-machine suffers: for lies see `ledger.sim.actors`.
+What happens to lines, processes, clocks and full disks may be undone by a later act and is undone
+by `World.settle`. Lies, old backups and flipped bits stay; they hit at most f validators.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from ledger.sim.actors.catalogue import LIES, corrupt, liars_of
+from ledger.sim.actors.proposing import SPOILS
 from ledger.sim.disk import Remains
 from ledger.sim.world import World
 
@@ -97,6 +99,66 @@ def disk(world: World, random: Random) -> None:
     disk.slow(random.choice((0.0, 0.0, 20.0, 200.0)))
 
 
+def spared(world: World, random: Random) -> str | None:
+    """A validator that may be hit for good without there being more than f of them, or None.
+
+    One that was hit already counts once only, and may be hit again.
+    """
+    hit = [
+        name for name in world.validators if name in world.checker.liars or world.disk[name].damaged
+    ]
+    left = (len(world.validators) - 1) // 3 - len(hit)
+    return random.choice(hit if left <= 0 else list(world.validators)) if hit or left else None
+
+
+def backup(world: World, random: Random) -> None:
+    """An operator copies a running store, or puts the copy of before back in its place."""
+    name = spared(world, random)
+    if name is None:
+        return
+    member, image = world.nodes[name], world.disk[name].kept
+    if image is None or random.random() < 0.3:
+        member.disk.keep()
+        return
+    if member.running:
+        world.crash(name)
+    member.disk.restore(image)
+    world.start(name)
+
+
+def flip(world: World, random: Random) -> None:
+    """A bit of a store turns, and the node is started anew."""
+    name = spared(world, random)
+    if name is None:
+        return
+    member = world.nodes[name]
+    if member.running:
+        world.crash(name)
+    member.disk.flip(log=random.random() < 0.3)
+    world.start(name)
+
+
+#: The lies that `byzantine` chooses from: an invalid block counts once, whatever is wrong with it.
+_CHOICE: Final = sorted(set(LIES) - {f"invalid-{kind}" for kind in SPOILS})
+
+
+def byzantine(world: World, random: Random) -> None:
+    """A validator begins to lie, or those who lie tell other lies, or others."""
+    liars = list(liars_of(world).values())
+    if liars and random.random() < 0.5:
+        liar = random.choice(liars)
+        liar.coalition.deal()
+        for told in list(liar.lies):
+            if random.random() < 0.5:
+                del liar.lies[told]
+    name = spared(world, random)
+    if name is not None:
+        corrupt(world, name, *random.sample(_CHOICE, random.randint(1, 4)))
+
+
+#: What `World.settle` does not undo.
+LASTING: Final = frozenset({"backup", "flip", "byzantine"})
+
 #: By the names that the command line has for them.
 TROUBLES: Final[dict[str, Act]] = {
     "loss": loss,
@@ -106,4 +168,7 @@ TROUBLES: Final[dict[str, Act]] = {
     "pause": pause,
     "clock": clock,
     "disk": disk,
+    "backup": backup,
+    "flip": flip,
+    "byzantine": byzantine,
 }

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ledger.audit.source import open_store
 from ledger.audit.verify import verify_chain
@@ -85,7 +85,9 @@ class World:
         }
         #: What was found broken, one sentence each.
         self.complaints: list[str] = []
-        self._journal = journal.open_journal(self.trace)
+        #: How often a node ended without warning, and how often one started.
+        self.crashes = self.starts = 0
+        self._journal = journal.open_journal(self.trace, self._read)
 
     def _random(self, what: str) -> Random:
         return Random(f"{self.seed}/{what}")
@@ -207,6 +209,7 @@ class World:
             if not member.disk.damaged:
                 self.complain(f"{name} does not start: {member.ended}")
             return False
+        self.starts += 1
         self.trace.note(name, f"starts at block {member.height}")
         return True
 
@@ -312,6 +315,7 @@ class World:
 
     def _crashed(self, member: Member, image: Image, told: bool) -> None:
         process = member.process
+        self.crashes += 1
         self.trace.note(member.name, f"crashes at block {member.height}")
         if process is not None:
             self.network.vanish(process, told=told)
@@ -371,7 +375,11 @@ class World:
         """
         self.calm()
         begun = self.now_ms
-        honest = [member for member in self.running if member.name not in self.checker.liars]
+        honest = [
+            member
+            for member in self.running
+            if member.name not in self.checker.liars and not member.disk.flipped
+        ]
         for number in range(blocks):
             goal = self.checker.height + 1
             ticket = self.submit(honest[number % len(honest)].name)
@@ -424,7 +432,11 @@ class World:
         self._judge()
 
     def _audit(self) -> None:
-        honest = [member for member in self.nodes.values() if member.name not in self.checker.liars]
+        honest = [
+            member
+            for member in self.nodes.values()
+            if member.name not in self.checker.liars and not member.disk.flipped
+        ]
         longest = max(honest, key=lambda member: self.checker.durable.get(member.name, 0))
         genesis = read_genesis(longest.home.path / "genesis.json")
         with open_store(str(longest.disk.path)) as source:
@@ -442,6 +454,13 @@ class World:
                 f"seed {self.seed}, {len(self.nodes)} nodes: {found}\n\n"
                 f"the last {SHOWN_LINES} lines of the trace:\n{self.trace.last(SHOWN_LINES)}"
             )
+
+    def _read(self, node: str, entry: Mapping[str, Any]) -> None:
+        """A node writes something to its log."""
+        if entry["event"] == "peer_accused" and not self.nodes[node].disk.flipped:
+            peer = str(entry["peer"])
+            if not self.nodes[peer].disk.damaged:
+                self.checker.accused(node, peer, str(entry["rule"]))
 
     def _record(self, sender: str, receiver: str, frame: bytes) -> None:
         self.trace.feed(f"{self.loop.time():.9f}{sender}>{receiver}".encode() + frame)

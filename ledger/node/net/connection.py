@@ -244,6 +244,8 @@ class Connection(asyncio.Protocol):
         self._owner.deliver(self, frame)
 
     def _greet(self, hello: Hello) -> None:
+        if self.ready.cancelled():
+            return  # too late by a moment: whoever waited has given up, and ends the connection
         if self.established:
             self.end("repeated_hello")
             return
