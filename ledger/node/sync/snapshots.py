@@ -253,6 +253,8 @@ class SnapshotSync:
         )
         while not plan.done:
             await self._ask(plan, without)
+            if plan.done:
+                break  # what was still missing was here already
             if not self._sources:
                 return False
             await self._receive(plan, without)

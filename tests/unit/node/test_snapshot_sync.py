@@ -347,6 +347,23 @@ async def test_a_snapshot_that_the_chain_left_behind_is_given_up_for_a_newer_one
     grown.store.close()
 
 
+async def test_a_snapshot_that_is_staged_whole_is_taken_without_another_question(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_room(_anchor: Anchor) -> None:
+        raise OSError("the power failed")
+
+    world.peer("a", world.truth)
+    with monkeypatch.context() as broken:
+        broken.setattr(world.sync, "_adopt", no_room)
+        with pytest.raises(OSError, match="power"):
+            await world.sync.run()
+    world.asked.clear()
+    assert await world.sync.run()
+    is_there(world)
+    assert {type(question) for _node, question in world.asked} == {GetManifest}
+
+
 async def test_answers_that_were_not_asked_for_are_dropped(world: World) -> None:
     def way(question: Question) -> Frame:
         stranger: Answer = Chunk(30, b"\x01", b"junk")
