@@ -62,6 +62,13 @@ class CertificateModel(Model):
     soon: bool
 
 
+class LiarModel(Model):
+    """A node that sent something false, and which rule it breaks."""
+
+    node: str
+    what: str
+
+
 class StatusModel(Model):
     """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
 
@@ -131,6 +138,9 @@ class StatusModel(Model):
                             "soon": False,
                         }
                     ],
+                    "liars": [
+                        {"node": "n-luochuan", "what": "chunk: the subtree has another hash"}
+                    ],
                     "version": "0.1.0",
                 }
             ]
@@ -160,6 +170,7 @@ class StatusModel(Model):
     clock_behind: int
     divergence: DivergenceModel | None
     certificates: list[CertificateModel]
+    liars: list[LiarModel]
     version: str
 
 

@@ -50,6 +50,7 @@ class ArchivedSource(Source):
     """
 
     start = 1
+    _counts = False
 
     def __init__(self, paths: Sequence[Path], store: StoreSource | None = None) -> None:
         self._store = store
@@ -66,8 +67,11 @@ class ArchivedSource(Source):
             gap = (
                 f"the blocks {self._last + 1} to {store.base - 1} are in none of the archive files"
             )
-            kept = f"the blocks from {store.base} on in the store, which rest on them"
-            self.unchecked = (gap, kept)
+            if self._files:
+                kept = f"the blocks from {store.base} on in the store, which rest on them"
+                self.unchecked = (gap, kept)
+            else:
+                self._begin_with(store, gap)
             return
         self._last = store.base - 1
         self.blocks = store.height + 1
@@ -78,6 +82,18 @@ class ArchivedSource(Source):
             self.tables = store.tables
         else:
             self.unchecked = ("the tables of the store, which was begun by a snapshot",)
+
+    def _begin_with(self, store: StoreSource, gap: str) -> None:
+        """Start from where the store begins, because the blocks before are not to be had."""
+        self.start = store.base
+        self.blocks = store.height + 1
+        self.origin = store.url
+        self.unchecked = (gap,)
+        self._counts = store.counted() == 0
+        if self._counts:
+            self.tables = store.tables
+        else:
+            self.unchecked += ("the tables of the store, from which older rows were removed",)
 
     def _covered(self, path: Path) -> bool:
         with Archive(path) as opened:
@@ -117,7 +133,7 @@ class ArchivedSource(Source):
                         encode(block.results),
                     )
                 following = max(following, min(opened.last, self._last) + 1)
-        if self._store is not None and self.base:
+        if self._store is not None and (self.base or self.origin):
             yield from self._store.kept(counts=self._counts)
 
 

@@ -50,6 +50,8 @@ class Source(ABC):
     tables: Tables | None = None
     #: The first height that a pruned store holds whole; 0 for one that holds everything.
     base: int = 0
+    #: The store from whose beginning the audit starts, where nothing reaches back to the genesis.
+    origin: str | None = None
     #: What cannot be checked, and why.
     unchecked: tuple[str, ...] = ()
 
@@ -103,6 +105,7 @@ class StoreSource(Source):
     """A node's store, opened read-only."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._database = open_database(url, read_only=True)
         try:
             self.tables: Tables = Tables(self._database)

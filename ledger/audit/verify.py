@@ -15,6 +15,7 @@ from time import perf_counter
 
 from ledger.audit.blocks import check_block, check_genesis_block
 from ledger.audit.findings import findings_in
+from ledger.audit.origin import begin
 from ledger.audit.report import MAX_FAULTS, AuditReport, Fault
 from ledger.audit.source import Source, Tables
 from ledger.audit.tables import compare
@@ -22,6 +23,7 @@ from ledger.chain.codec import Malformed
 from ledger.chain.constitution import validators_at
 from ledger.chain.database import StoreError, open_database
 from ledger.chain.genesis import Genesis
+from ledger.chain.handover import Trust
 from ledger.chain.pruning import Pruning
 from ledger.chain.receipt import InvalidReceipt, Verified, load_receipt, verify_receipt
 from ledger.chain.store import Store
@@ -58,14 +60,16 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
         store = Store.open(str(path), create=True)
         try:
             replica = _found(store, genesis)
-            good = _replay(source, replica, faults, progress)
+            wrong = None if source.origin is None else _begin(source.origin, replica)
+            faults += [wrong] if wrong else []
+            good = wrong is None and _replay(source, replica, faults, progress)
             head = replica.head
             transactions = store.counts()[1]
             found = findings_in(replica.read)
             last = head.height if good else -1
             whole = good and head.height + 1 == source.blocks
             pruned = _pruned_copy(store, path, source.base) if whole and source.base else None
-            if source.tables is not None and (whole or not source.base):
+            if source.tables is not None and (whole or not (source.base or source.origin)):
                 _compare(source.tables, path, pruned, faults, last, whole=whole)
         finally:
             store.close()
@@ -73,7 +77,7 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
     return AuditReport(
         verified=not faults and not source.unchecked,
         chain=genesis.chain_id().hex(),
-        blocks=head.height + 1 if good else 0,
+        blocks=head.height + 1 - (source.start if source.origin else 0) if good else 0,
         transactions=transactions,
         height=head.height if good else -1,
         state_root=head.state_root.hex() if good else "",
@@ -82,6 +86,14 @@ def verify_chain(source: Source, genesis: Genesis, progress: Progress | None = N
         findings=found,
         unchecked=source.unchecked,
     )
+
+
+def _begin(origin: str, replica: Replica) -> Fault | None:
+    audited = Store.open(origin, read_only=True)
+    try:
+        return begin(audited, replica, Trust(replica.head.chain, replica.validators))
+    finally:
+        audited.close()
 
 
 def _found(store: Store, genesis: Genesis) -> Replica:

@@ -2,8 +2,9 @@
 
 ``python -m ledger.bench.sync --blocks 1000 10000 100000`` grows one chain to each of these lengths
 in turn, lets a new node join it there, and prints one JSON object per length. The peers are in this
-process, behind the production codec; nothing is simulated but the line, which costs no time, so
-``seconds`` is the work of both sides and ``line_seconds`` what the same bytes take at 1 Mbit/s.
+process, behind the production codec, at the end of one line that all of them share. It costs no
+time unless ``--rate`` (bytes per second) and ``--delay`` (seconds each way) say so; ``seconds`` is
+then what joining takes on such a line, and the work of both sides alone otherwise.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _FILL = 2_000
 @dataclass(frozen=True, slots=True)
 class Joined:
     """What one node needed. ``requests`` and ``bytes``: frames that it sent, and the bytes of all
-    frames both ways. ``pieces``: of the state and the trail. ``line_seconds``: at 1 Mbit/s."""
+    frames both ways. ``line_seconds``: the least that those bytes take at 1 Mbit/s."""
 
     blocks: int
     entries: int
@@ -130,11 +131,36 @@ def _value(of: bytes) -> bytes:
     return encode({"status": "active", "subject": "p-" + sha256(of).hexdigest()[:32]})
 
 
-class _Line:
-    """Carries frames between a joining node and three peers, and counts them."""
+class _Way:
+    """One direction of a line: what goes in waits for what went in before."""
 
-    def __init__(self, source: Store) -> None:
+    def __init__(self, rate: float, delay: float) -> None:
+        self._rate = rate
+        self._delay = delay
+        self._free_at = 0.0
+
+    async def take(self, size: int) -> None:
+        """Return when so many bytes have come out."""
+        now = asyncio.get_running_loop().time()
+        if self._rate:
+            self._free_at = max(self._free_at, now) + size / self._rate
+        arrives = max(self._free_at, now) + self._delay
+        if arrives > now:
+            await asyncio.sleep(arrives - now)
+
+
+class _Line:
+    """Carries frames between a joining node and three peers, and counts them.
+
+    Args:
+        source: what the peers have.
+        rate: bytes per second each way, 0 for no limit.
+        delay: seconds each way.
+    """
+
+    def __init__(self, source: Store, rate: float, delay: float) -> None:
         self._source = source
+        self._there, self._back = _Way(rate, delay), _Way(rate, delay)
         self._jobs: set[asyncio.Task[None]] = set()
         self.requests = 0
         self.bytes = 0
@@ -143,30 +169,33 @@ class _Line:
     def send(self, node: str, frame: Frame) -> bool:
         """Put a request on the way."""
         self.requests += 1
-        job = asyncio.ensure_future(self._carry(node, self._over(frame)))
+        job = asyncio.ensure_future(self._carry(node, frame))
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
         return True
 
-    async def _carry(self, node: str, question: Frame) -> None:
+    async def _carry(self, node: str, frame: Frame) -> None:
+        question = await self._over(frame, self._there)
         assert isinstance(question, GetManifest | GetChunk | GetTrail)
-        found = self._over(await asyncio.to_thread(answer, self._source, question))
+        made = await asyncio.to_thread(answer, self._source, question)
+        found = await self._over(made, self._back)
         assert isinstance(found, Manifest | Chunk | Trail)
         self.arrived(node, found)
 
-    def _over(self, frame: Frame) -> Frame:
+    async def _over(self, frame: Frame, way: _Way) -> Frame:
         data = encode_frame(frame)
         self.bytes += len(data)
+        await way.take(len(data))
         return decode_frame(data[HEADER_BYTES:])
 
 
-async def join(chain: Chain, directory: Path) -> Joined:
-    """Let a new node join a chain at its present height."""
+async def join(chain: Chain, directory: Path, rate: float, delay: float) -> Joined:
+    """Let a new node join a chain at its present height over a line."""
     path = directory / f"joining-{chain.replica.head.height}.db"
     shutil.copy(chain.consortium.founded, path)
     store = Store.open(str(path))
     replica = Replica(store)
-    peers, line = Peers(), _Line(chain.store)
+    peers, line = Peers(), _Line(chain.store, rate, delay)
     for node in chain.consortium.validators[:3]:
         peers.heard(node, chain.replica.head.height)
 
@@ -191,7 +220,9 @@ async def join(chain: Chain, directory: Path) -> Joined:
     )
 
 
-def measure(heights: list[int], *, entries: int, window: int) -> Iterator[Joined]:
+def measure(
+    heights: list[int], *, entries: int, window: int, rate: float = 0.0, delay: float = 0.0
+) -> Iterator[Joined]:
     """Join one growing chain at each of these heights, ascending."""
     with tempfile.TemporaryDirectory(prefix="ledger-sync-", dir=memory_directory()) as scratch:
         directory = Path(scratch)
@@ -199,7 +230,7 @@ def measure(heights: list[int], *, entries: int, window: int) -> Iterator[Joined
         try:
             for height in heights:
                 chain.grow(height)
-                yield asyncio.run(join(chain, directory))
+                yield asyncio.run(join(chain, directory, rate, delay))
         finally:
             chain.close()
 
@@ -210,9 +241,20 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--entries", type=int, default=20_000)
     parser.add_argument("--window", type=int, default=1_000, help="validity_window of the chain")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="bytes per second; 125000 is 1 Mbit/s"
+    )
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds each way")
     options = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    for joined in measure(sorted(options.blocks), entries=options.entries, window=options.window):
+    found = measure(
+        sorted(options.blocks),
+        entries=options.entries,
+        window=options.window,
+        rate=options.rate,
+        delay=options.delay,
+    )
+    for joined in found:
         sys.stdout.write(json.dumps(asdict(joined)) + "\n")
         sys.stdout.flush()
 

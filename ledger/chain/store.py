@@ -266,9 +266,9 @@ class Store(StoreReader):
             _insert_trace(writer, queries, trace)
         rows = 0
         for batch in staging.state(header):
-            writes = dict(batch.entries)
-            _insert_state(writer, queries, header.height, rows + 1, writes, batch.tiles)
-            rows += len(writes)
+            entries = [_state_row(key, header.height, value) for key, value in batch.entries]
+            _insert_state(writer, queries, header.height, rows + 1, entries, batch.tiles)
+            rows += len(entries)
         writer.run(queries.clear_incoming)
 
     def commit(
@@ -372,7 +372,8 @@ class Store(StoreReader):
         if ids:
             places = sorted((tx_id, height, place) for place, tx_id in enumerate(ids))
             writer.many(queries.add_transaction, places)
-        _insert_state(writer, queries, height, self._state_rows + 1, writes, tiles)
+        entries = sorted(_state_row(key, height, value) for key, value in writes.items())
+        _insert_state(writer, queries, height, self._state_rows + 1, entries, tiles)
 
     # Housekeeping.
 
@@ -424,19 +425,23 @@ def _base(header: Header) -> bytes:
     return (header.height + 1).to_bytes(8, "big")
 
 
+_StateRow = tuple[int, int, int, bytes, bytes | None]
+
+
+def _state_row(key: bytes, height: int, value: bytes | None) -> _StateRow:
+    return key_number(key), map_number(key), height, key, value
+
+
 def _insert_state(
     writer: Writer,
     queries: Queries,
     height: int,
     first: int,
-    writes: Mapping[bytes, bytes | None],
+    entries: Sequence[_StateRow],
     tiles: Mapping[bytes, bytes],
 ) -> None:
     """Write rows of state, numbered from ``first`` on, and tiles."""
-    if writes:
-        entries = sorted(
-            (key_number(key), map_number(key), height, key, value) for key, value in writes.items()
-        )
+    if entries:
         numbered = [(number, *entry) for number, entry in enumerate(entries, first)]
         writer.many(queries.add_state, numbered)
     if tiles:

@@ -153,13 +153,20 @@ class Divergence(Answer, frozen=True, kw_only=True):
     sentence: str
 
 
+class LiarStatus(Answer, frozen=True, kw_only=True):
+    """A node that sent something false while this one was catching up, and which rule it breaks."""
+
+    node: str
+    what: str
+
+
 class Status(Answer, frozen=True, kw_only=True):
     """How a node is, and why nothing is being committed if nothing is.
 
     ``role``: ``validator`` or ``observer``. ``height``: newest final block; view, phase and
     proposer are those of the next one. ``reason``: one sentence, never empty. ``clock_behind``: by
     how many milliseconds this node's clock is behind the validators' (negative: ahead).
-    ``divergence``: the newest difference in execution that was found.
+    ``divergence``: the newest difference in execution that was found. ``liars``: oldest first.
     """
 
     node: str
@@ -185,4 +192,5 @@ class Status(Answer, frozen=True, kw_only=True):
     clock_behind: int = 0
     divergence: Divergence | None = None
     certificates: tuple[CertificateStatus, ...] = ()
+    liars: tuple[LiarStatus, ...] = ()
     version: str = ""

@@ -20,9 +20,9 @@ class Situation:
     ``trouble``: what is wrong with this node itself, or empty. ``target``: the highest chain that
     a peer claims. ``clock_behind``: by how much this clock is behind the validators'; negative:
     ahead. ``clock_ahead``: how far ahead a block may be. ``missing_since``: when nodes that are not
-    connected were last heard of. ``idle_interval``: the chain's empty-block interval. ``withheld``:
-    why this node does not use its vote, or empty. ``expired``: that this node's TLS certificate has
-    run out, or empty.
+    connected were last heard of. ``idle_interval``: the chain's empty-block interval. ``progress``:
+    what is being fetched to catch up, where that takes long. ``withheld``: why this node does not
+    use its vote, or empty. ``expired``: that this node's TLS certificate has run out, or empty.
     """
 
     now: int
@@ -38,6 +38,7 @@ class Situation:
     sources: Sequence[str]
     node: str
     core: CoreStatus | None
+    progress: str = ""
     withheld: str = ""
     expired: str = ""
     clock_behind: int = 0
@@ -51,7 +52,8 @@ def explain(situation: Situation) -> tuple[bool, str]:
         return False, situation.trouble[0].upper() + situation.trouble[1:]
     if situation.target > situation.height + 1:
         behind = situation.target - situation.height
-        return True, f"Catching up: {behind} blocks behind the highest peer."
+        how = f"; {situation.progress}" if situation.progress else ""
+        return True, f"Catching up: {behind} blocks behind the highest peer{how}."
     clock = _clock_fault(situation)
     reachable = {*situation.connected, situation.node} & set(situation.validators)
     missing = sorted(set(situation.validators) - reachable)

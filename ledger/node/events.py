@@ -52,10 +52,16 @@ class EventFeed:
             self._grown.notify_all()
 
     async def after(self, cursor: Cursor) -> AsyncGenerator[LedgerEvent, None]:
-        """All events behind ``cursor``, then new ones; ends only when the caller stops."""
+        """All events behind ``cursor``, then new ones.
+
+        Ends when the caller stops, or where the blocks that come next are not kept here any more.
+        """
         height = max(cursor.height, 1)
         while True:
             while height <= self._height:
+                if cursor.height < height < self._store.base():
+                    # Told so when it asks again; what is missing here must not go unnoticed.
+                    return
                 try:
                     events = list(events_of(self._store, height))
                 except StoreAway:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from ledger.contracts.replica import Replica
-from ledger.node.answers import PeerStatus, Status
+from ledger.node.answers import LiarStatus, PeerStatus, Status
 from ledger.node.clockwatch import ClockWatch
 from ledger.node.condition import Situation, explain, validator_statuses
 from ledger.node.expiry import ExpiryWatch
@@ -88,6 +88,7 @@ class StatusBoard:
                 height=head.height,
                 block_time=head.time if head.height else self._started,
                 target=self._sync.target,
+                progress=self._sync.progress,
                 clock_behind=behind,
                 clock_ahead=self._replica.parameters.clock_ahead,
                 missing_since=self._missing_since,
@@ -138,6 +139,9 @@ class StatusBoard:
             pending_bytes=self._mempool.size_bytes,
             view_changes=self._view_changes,
             syncing=self._sync.target > head.height + 1,
+            liars=tuple(
+                LiarStatus(node=node, what=what) for node, what in self._sync.liars.items()
+            ),
             clock_behind=behind,
             divergence=self._dispute.difference,
             next_expiry=self._expiry.next(),

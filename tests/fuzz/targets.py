@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from ledger.chain import exchange, limits
+from ledger.chain import exchange, limits, snapshot, supplier
 from ledger.chain.block import (
     Certificate,
     Header,
@@ -24,9 +24,10 @@ from ledger.chain.block import (
     verify_certificate,
 )
 from ledger.chain.codec import Malformed, decode, decode_value, encode
+from ledger.chain.compression import compress, decompress
 from ledger.chain.export import Export, write_export
 from ledger.chain.genesis import decode_genesis, encode_genesis
-from ledger.chain.handover import InvalidProof
+from ledger.chain.handover import InvalidProof, Trust
 from ledger.chain.receipt import (
     InvalidReceipt,
     build_receipt,
@@ -35,6 +36,7 @@ from ledger.chain.receipt import (
     verify_receipt,
 )
 from ledger.chain.result import decode_result
+from ledger.chain.snapshot import Introduction, InvalidSnapshot
 from ledger.chain.statetree import StateProof, verify_state_proof
 from ledger.chain.tiles import decode_tile
 from ledger.chain.transaction import decode_transaction, verify_signatures
@@ -51,6 +53,7 @@ from ledger.consensus.messages import (
 )
 from ledger.contracts import checker
 from ledger.contracts.sources import library_source
+from ledger.crypto.hashing import HASH_SIZE
 from ledger.fhir.consent import Directory, import_consent
 from ledger.fhir.records import InvalidResource, describe, parse_resource
 from ledger.node.net import frames
@@ -260,6 +263,50 @@ def _frame(frame: frames.Frame) -> None:
         case frames.Blocks(start, blocks):
             for height, item in enumerate(blocks, start):
                 read_certified(item, height)
+        case frames.Manifest(content=content):
+            _manifest(decompress(content, snapshot.MAX_MANIFEST_BYTES))
+        case frames.Chunk(path=path, content=content):
+            _chunk(bytes(32) + path + decompress(content, snapshot.MAX_CHUNK_BYTES))
+        case frames.Trail(content=content):
+            _trail(decompress(content, snapshot.MAX_TRAIL_BYTES))
+
+
+def _manifest(raw: bytes) -> None:
+    chain = samples().chain
+    try:
+        Introduction(Trust(chain.chain, chain.founders), chain.head.height).take(raw)
+    except InvalidSnapshot:
+        return
+
+
+def _chunk(raw: bytes) -> None:
+    """A chunk behind the hash that it should have."""
+    try:
+        snapshot.read_chunk(raw[HASH_SIZE:], b"", raw[:HASH_SIZE])
+    except InvalidSnapshot:
+        return
+
+
+def _trail(raw: bytes) -> None:
+    try:
+        snapshot.read_trail(raw, samples().chain.head.height, samples().chain.chain)
+    except InvalidSnapshot:
+        return
+
+
+def _pieces() -> dict[str, bytes]:
+    """What a store supplies of a snapshot of its newest block."""
+    store, head = samples().chain.store, samples().chain.head
+    found = {
+        "manifest": supplier.manifest(store, head.height, 0),
+        "chunk": supplier.chunk(store, head.height, b""),
+        "trail": supplier.trail(store, head.height, 3),
+    }
+    return {
+        name: head.state_root + raw if name == "chunk" else raw
+        for name, raw in found.items()
+        if raw is not None
+    }
 
 
 def _streams() -> Iterable[bytes]:
@@ -273,6 +320,9 @@ def _streams() -> Iterable[bytes]:
         frames.GetBlocks(1, 10),
         frames.Blocks(1, (item,)),
         frames.NewHead(3, chain.head.hash()),
+        frames.Manifest(3, 0, compress(_pieces()["manifest"])),
+        frames.Chunk(3, b"", compress(_pieces()["chunk"][HASH_SIZE:])),
+        frames.Trail(3, compress(_pieces()["trail"])),
         frames.Ping(3, 1_000),
         frames.Pong(4, 1_000),
         *(frames.Consensus(encode_message(message)) for message in _messages()),
@@ -403,6 +453,9 @@ TARGETS: Final[dict[str, Target]] = {
     target.name: target
     for target in (
         Target("header", _header, lambda: [encode(samples().chain.head)]),
+        Target("manifest", _manifest, lambda: [_pieces()["manifest"]]),
+        Target("chunk", _chunk, lambda: [_pieces()["chunk"]]),
+        Target("trail", _trail, lambda: [_pieces()["trail"]]),
         Target("block", _block, lambda: [_stored(height) for height in range(4)]),
         Target("certificate", _certificate, lambda: [encode(samples().chain.store.certificate(3))]),
         Target("transaction", _transaction, lambda: samples().transactions),

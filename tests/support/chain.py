@@ -22,6 +22,7 @@ from ledger.chain.block import (
 from ledger.chain.codec import encode
 from ledger.chain.constitution import PARAMETERS_KEY, VALIDATORS_KEY
 from ledger.chain.genesis import Genesis, GenesisContract
+from ledger.chain.handover import Trust
 from ledger.chain.result import CallResult, Event, Result
 from ledger.chain.statetree import StateTree
 from ledger.chain.store import Store
@@ -103,6 +104,15 @@ class HandmadeChain:
         )  # fmt: skip
         self.store.initialise(self.genesis, self.head, writes, update.tiles)
         self.tree.adopt(update)
+
+    @property
+    def trust(self) -> Trust:
+        """What somebody has who knows only the genesis."""
+        return Trust(self.chain, self.founders)
+
+    def found(self, path: Path) -> Store:
+        """Another store, which holds the genesis of this chain and nothing else."""
+        return HandmadeChain(path, *(member.node for member in self.founders.members)).store
 
     def transaction(self, *signers: str, calls: int = 1) -> Transaction:
         """A signed transaction that was not made before."""

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from ledger.chain import supplier
 from ledger.chain.handover import Trust
 from ledger.chain.snapshot import Anchor, Introduction, children, read_chunk, read_trail
 from ledger.chain.staging import Staging, chunk_item, trace_item
 from ledger.chain.store import Store
-from tests.support.chain import HandmadeChain
 
 #: What comes out of a store, changed on its way: kind and bytes.
 Tamper = Callable[[str, bytes], bytes]
+
+
+class Founded(Protocol):
+    """A chain of which somebody knows how it began."""
+
+    @property
+    def trust(self) -> Trust: ...
+
+    def found(self, path: Path) -> Store:
+        """A store that holds its genesis and nothing else."""
 
 
 def honest(_kind: str, raw: bytes) -> bytes:
     return raw
 
 
-def introduce(chain: HandmadeChain, store: Store, height: int, tamper: Tamper = honest) -> Anchor:
+def introduce(chain: Founded, store: Store, height: int, tamper: Tamper = honest) -> Anchor:
     """The verified manifest of a snapshot that ``store`` gives of a chain."""
-    introduction = Introduction(Trust(chain.chain, chain.founders), height)
+    introduction = Introduction(chain.trust, height)
     while True:
         raw = supplier.manifest(store, height, introduction.known)
         assert raw is not None, f"no snapshot of block {height}"
@@ -68,17 +78,11 @@ def fetch_trail(
         height, expected = traces[0].header.height - 1, traces[0].header.parent
 
 
-def join(chain: HandmadeChain, source: Store, path: Path | str, height: int) -> Store:
+def join(chain: Founded, source: Store, path: Path | str, height: int) -> Store:
     """A new store that begins with a snapshot of a chain."""
-    store = founded(chain, path)
+    store = chain.found(path)
     anchor = introduce(chain, source, height)
     fetch_state(source, store.staging(), anchor)
     fetch_trail(source, store.staging(), anchor)
     store.begin_at(anchor)
     return store
-
-
-def founded(chain: HandmadeChain, path: Path | str) -> Store:
-    """A store that holds the genesis of a chain and nothing else."""
-    other = HandmadeChain(path, *(member.node for member in chain.founders.members))
-    return other.store

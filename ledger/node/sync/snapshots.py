@@ -35,9 +35,10 @@ from ledger.node.sync.plan import Lie, Plan, Request
 _log = structlog.get_logger(__name__)
 
 #: Requests that one peer may have to answer at a time: at first, and at most. A line of 1 Mbit/s
-#: and 200 ms each way holds 50 KB, so four pieces of the usual size fill it.
+#: and 200 ms each way holds 50 KB: four large pieces fill it, or thirty small ones. A peer need not
+#: take more than `ledger.node.sync.provider.MAX_WAITING`.
 FIRST_WINDOW: Final = 4.0
-LARGEST_WINDOW: Final = 16.0
+LARGEST_WINDOW: Final = 30.0
 #: The window shrinks where an answer takes longer than this, in seconds, and grows where it does
 #: not: more in flight would only wait, and make others wait.
 TARGET_SECONDS: Final = 3.0

@@ -9,10 +9,13 @@ from ledger.audit.archived import open_archives
 from ledger.audit.verify import verify_chain
 from ledger.chain.genesis import read_genesis
 from ledger.chain.handover import Trust
+from ledger.chain.store import Store
 from ledger.client.builder import build, call
+from ledger.contracts.replica import Replica
 from tests.support.archived import archive_and_prune
 from tests.support.chain_fixtures import consortium
 from tests.support.local_service import LocalService, open_replica
+from tests.support.snapshots import join
 from tests.unit.audit.test_audit import execute, rows
 
 __all__ = ["consortium"]
@@ -125,3 +128,60 @@ def superseded(whole, store):
         f"insert into state values ({number}, {name}, {group}, {height}, "
         f"x'{key.hex()}', x'{value.hex()}')"
     )
+
+
+class Developed:
+    """The development network, as far as a snapshot of it needs it."""
+
+    def __init__(self, consortium, directory):
+        directory.mkdir()
+        self._path = directory / "ledger.db"
+        replica = open_replica(consortium, directory)
+        self.trust = Trust(replica.head.chain, replica.validators)
+        replica.store.close()
+
+    def found(self, path):
+        shutil.copy(self._path, path)
+        return Store.open(str(path))
+
+
+@pytest.fixture
+def begun(pruned, consortium, tmp_path):
+    """A store that began with a snapshot of block 6, and has gone on to block 8."""
+    whole = Store.open(str(tmp_path / "whole.db"))
+    path = tmp_path / "begun.db"
+    store = join(Developed(consortium, tmp_path / "founded"), whole, path, 6)
+    replica = Replica(store)
+    for block, certificate, _results in whole.blocks(7):
+        replica.extend(block, certificate)
+    store.close()
+    whole.close()
+    return path
+
+
+def test_a_store_that_began_with_a_snapshot_is_checked_from_there(begun, genesis):
+    report = audit(genesis, begun)
+    assert report.faults == ()
+    assert (report.blocks, report.height) == (2, 8)
+    assert report.unchecked == ("the blocks 1 to 6 are in none of the archive files",)
+    assert not report.verified
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update state set value = x'00' where id = (select min(id) from state)",
+        "delete from state where id = (select min(id) from state)",
+        "insert into state values (9999, 1, 1, 6, x'61', x'00')",
+        "update blocks set certificate = x'00' where height = 6",
+        "delete from tiles where height = 6",
+        "update trail set ids = x'00' where height = 5",
+        "delete from trail where height = 5",
+        "delete from transactions where height = 5",
+        "update log set hash = zeroblob(32) where level = (select max(level) from log)",
+        "update blocks set body = x'90' where height = 8",
+    ],
+)
+def test_a_changed_row_of_such_a_store_is_found(begun, genesis, change):
+    execute(begun, change)
+    assert audit(genesis, begun).faults != ()

@@ -30,7 +30,7 @@ from ledger.chain.store import Store, StoreUnusable
 from ledger.chain.vote import Vote
 from ledger.crypto.hashing import STATE_KEY
 from tests.support.chain import HandmadeChain, certify, parameters
-from tests.support.snapshots import fetch_state, fetch_trail, founded, introduce, join
+from tests.support.snapshots import fetch_state, fetch_trail, introduce, join
 
 WINDOW = 8
 
@@ -179,7 +179,7 @@ class TestAStoreThatBeginsWithASnapshot:
         second.close()
 
     def test_keeps_its_promises_and_forgets_what_was_there(self, chain, tmp_path):
-        store = founded(chain, tmp_path / "old.db")
+        store = chain.found(tmp_path / "old.db")
         vote = Vote(chain.head.height + 1, 0, "prepare", b"d" * 32, b"m")
         store.save_votes([vote])
         anchor = introduce(chain, chain.store, chain.head.height)
@@ -194,7 +194,7 @@ class TestAStoreThatBeginsWithASnapshot:
 
 class TestStaging:
     def test_nothing_changes_while_a_piece_is_missing(self, chain, tmp_path):
-        store = founded(chain, tmp_path / "new.db")
+        store = chain.found(tmp_path / "new.db")
         anchor = introduce(chain, chain.store, chain.head.height)
         for fetch in (
             lambda: fetch_state(chain.store, store.staging(), anchor, limit=3),
@@ -212,7 +212,7 @@ class TestStaging:
         store.close()
 
     def test_pieces_of_an_earlier_snapshot_serve_a_later_one(self, chain, tmp_path):
-        store = founded(chain, tmp_path / "new.db")
+        store = chain.found(tmp_path / "new.db")
         first = introduce(chain, chain.store, chain.head.height)
         whole = fetch_state(chain.store, store.staging(), first)
         chain.append(writes={b"records/m/1": encode("changed")})
@@ -225,7 +225,7 @@ class TestStaging:
         store.close()
 
     def test_a_piece_that_went_bad_is_missing(self, chain, tmp_path):
-        store = founded(chain, tmp_path / "new.db")
+        store = chain.found(tmp_path / "new.db")
         anchor = introduce(chain, chain.store, chain.head.height)
         fetch_state(chain.store, store.staging(), anchor)
         fetch_trail(chain.store, store.staging(), anchor)
@@ -238,7 +238,7 @@ class TestStaging:
 
     @pytest.mark.parametrize("moment", ["pieces", "switch"])
     def test_a_kill_leaves_the_old_chain_and_the_pieces(self, chain, tmp_path, moment):
-        founded(chain, tmp_path / "new.db").close()
+        chain.found(tmp_path / "new.db").close()
         script = """
 import os, signal, sys
 from pathlib import Path

@@ -46,6 +46,8 @@ def test_catching_up_is_no_stall() -> None:
     good, sentence = explain(replace(CALM, target=107))
     assert good
     assert sentence == "Catching up: 100 blocks behind the highest peer."
+    fetching = replace(CALM, target=7 + 100, progress="taking a snapshot of block 9")
+    assert explain(fetching)[1].endswith("highest peer; taking a snapshot of block 9.")
     assert explain(replace(CALM, target=8))[1].startswith("Blocks are being made.")
 
 

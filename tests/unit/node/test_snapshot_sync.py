@@ -32,7 +32,6 @@ from ledger.node.sync.peers import Peers
 from ledger.node.sync.provider import Question, answer
 from ledger.node.sync.snapshots import Answer, SnapshotSync
 from tests.support.chain import HandmadeChain
-from tests.support.snapshots import founded
 
 WINDOW = 8
 GAP = 5
@@ -103,7 +102,7 @@ class World:
 
 @pytest.fixture
 async def world(chain: HandmadeChain, tmp_path: Path) -> AsyncIterator[World]:
-    store = founded(chain, tmp_path / "store.db")
+    store = chain.found(tmp_path / "store.db")
     yield World(chain, store)
     store.close()
 
@@ -303,7 +302,7 @@ async def test_a_node_whose_own_state_is_old_asks_only_for_what_has_changed(
             for _ in range(40)
         }
         copy.append([copy.transaction()], writes)
-    fresh = World(chain, founded(chain, tmp_path / "fresh.db"))
+    fresh = World(chain, chain.found(tmp_path / "fresh.db"))
     fresh.peer("honest", fresh.truth)
     assert await fresh.sync.run()
     old = World(HandmadeChain(tmp_path / "longer.db"), copy.store)
@@ -330,7 +329,7 @@ async def test_a_snapshot_that_the_chain_left_behind_is_given_up_for_a_newer_one
     grown = HandmadeChain(tmp_path / "grown.db")
     for number in range(10):
         grown.append([grown.transaction()], {b"records/m/%d" % number: encode("x" * 900)})
-    mine = World(grown, founded(grown, tmp_path / "mine.db"))
+    mine = World(grown, grown.found(tmp_path / "mine.db"))
 
     def way(question: Question) -> Frame:
         frame = mine.truth(question)
