@@ -206,7 +206,7 @@ def _named_liar(stage: Stage, words: Sequence[str]) -> _Look:
 
     def look() -> tuple[bool, str]:
         found = ask(stage.world, "evidence", "listed", first=1, count=50)
-        said = [(one["node"], one["kind"]) for one in found]
+        said = [(one["node"], one["rule"]) for one in found]
         return any(n == name and (not kind or k == kind[0]) for n, k in said), f"{said}"
 
     return look

@@ -252,10 +252,10 @@ class SnapshotSync:
         plan = self._plan = await asyncio.to_thread(
             Plan, anchor, self._store.staging(), self._own_state()
         )
-        while not plan.done:
+        while True:
             await self._ask(plan, without)
-            if plan.done:
-                break  # what was still missing was here already
+            if plan.done:  # perhaps with what was here already, and nothing asked of anybody
+                break
             if not self._sources:
                 return False
             await self._receive(plan, without)
