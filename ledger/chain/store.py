@@ -228,6 +228,8 @@ class Store(StoreReader):
         with self._writing:
             if header.chain != self._chain:
                 raise StoreUnusable("the snapshot is of another chain than the store")
+            if self._head == header:
+                return  # done by an earlier call, after which the caller failed
             with self._database.transaction() as writer:
                 if not self._begun(writer, header):
                     self._replace(writer, anchor, nodes)

@@ -113,8 +113,25 @@ class PostgresServer:
         command += ["-p", str(self.port)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
+        deadline = time.monotonic() + 60
+        while True:
+            if self._process is None or self._process.poll() is not None:
+                # After a crash the sessions of the one before may take a moment to end, and a new
+                # server does not start beside them.
+                self._process = self._launch(command)
+            try:
+                self.admin().close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    last = (self.directory / "server.log").read_text().strip().splitlines()[-1:]
+                    raise NoServer(f"the server does not start: {' '.join(last)}") from None
+                time.sleep(0.1)
+            else:
+                return
+
+    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
         with (self.directory / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -123,17 +140,6 @@ class PostgresServer:
                 env=self._environment(),
                 **({**self._as, "extra_groups": []} if self._as else {}),
             )
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.admin().close()
-            except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    last = (self.directory / "server.log").read_text().strip().splitlines()[-1:]
-                    raise NoServer(f"the server does not start: {' '.join(last)}") from None
-                time.sleep(0.05)
-            else:
-                return
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGINT disconnects everybody in good order, SIGKILL is a crash."""

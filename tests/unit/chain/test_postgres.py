@@ -339,10 +339,12 @@ class TestLostSessions:
                     wrong.append(head.height)
 
         def restart():
-            for how in (signal.SIGINT, signal.SIGKILL, signal.SIGQUIT):
-                time.sleep(0.3)
-                postgres.restart(how)
-            stop.set()
+            try:
+                for how in (signal.SIGINT, signal.SIGKILL, signal.SIGQUIT):
+                    time.sleep(0.3)
+                    postgres.restart(how)
+            finally:
+                stop.set()
 
         chain.append(writes={b"a/n": b"1"})
         threads = [threading.Thread(target=job) for job in (read, read, restart)]
