@@ -256,7 +256,7 @@ class SnapshotSync:
             await self._ask(plan, without)
             if plan.done:  # perhaps with what was here already, and nothing asked of anybody
                 break
-            if not self._sources:
+            if not any(source.asked for source in self._sources.values()):
                 return False
             await self._receive(plan, without)
         _log.info("snapshot_fetched", height=header.height, pieces=plan.pieces, bytes=plan.bytes)
