@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from ledger.cli.main import app
+from ledger.sim.actors.catalogue import LIES
+from ledger.sim.checker import Broken
+from ledger.sim.commands import COMMANDS, build
+from ledger.sim.story import play, read_story
 from ledger.sim.trouble import TROUBLES
 
 PAGE = Path(__file__).parents[3] / "docs" / "operators" / "simulator.md"
@@ -21,6 +25,16 @@ def test_the_stories_on_the_page_run(capsys: pytest.CaptureFixture[str]):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Quorum lost")
     assert lines[1].startswith("Quorum lost: 1 of 4 validators can be reached")
+
+
+def test_the_story_of_f_plus_1_liars_on_the_page_breaks_the_chain():
+    (story,) = re.findall(r"```\n(network .*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    with pytest.raises(Broken, match="has another block"):
+        play(read_story(story), build, COMMANDS)
+
+
+def test_the_page_names_every_lie():
+    assert set(LIES) <= set(re.findall(r"`([a-z-]+)`", PAGE.read_text(encoding="utf-8")))
 
 
 def test_the_page_names_every_fault():
