@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -90,7 +89,7 @@ def sim(
         write_json(
             {
                 "runs": [_value(outcome, trace) for outcome in outcomes],
-                "totals": asdict(totals),
+                "totals": msgspec.to_builtins(totals),
                 "broken": int(bool(broken)),
                 "next": seed + totals.seeds,
             }

@@ -45,6 +45,15 @@ class Image:
     watermark: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The file that says how far a node may have signed: what is in it, None where there is none,
+    and when it was changed, in virtual milliseconds."""
+
+    content: bytes | None
+    changed: int
+
+
 class SimFileTimes:
     """When the watermark was changed, in virtual milliseconds."""
 
@@ -59,6 +68,10 @@ class SimFileTimes:
 
     def changed(self, descriptor: int) -> int:
         return self._changed
+
+    def put_back(self, changed: int) -> None:
+        """The file is again the one that was changed then."""
+        self._changed = changed
 
     def copied(self) -> None:
         """The file was put there by somebody else, now."""
@@ -168,10 +181,23 @@ class SimDisk:
         """The database as the node gets it; raises `StoreUnusable`."""
         return SimDatabase(self)
 
-    def recover(self, image: Image) -> None:
-        """The machine starts again with what was on the disk; nothing else of it is left."""
+    def mark(self) -> Mark:
+        """What the file beside the store is now."""
+        content = self._watermark.read_bytes() if self._watermark.exists() else None
+        return Mark(content, self.times.changed(0))
+
+    def recover(self, image: Image, mark: Mark) -> None:
+        """The machine starts again with what was on the disk; nothing else of it is left.
+
+        ``mark``: as it was when the machine went.
+        """
         self._crash = None
         self._write(image)
+        if mark.content is None:
+            self._watermark.unlink(missing_ok=True)
+        else:
+            self._watermark.write_bytes(mark.content)
+        self.times.put_back(mark.changed)
 
     def image(self) -> Image:
         """What is on the disk between two transactions."""

@@ -319,8 +319,9 @@ class World:
         self.trace.note(member.name, f"crashes at block {member.height}")
         if process is not None:
             self.network.vanish(process, told=told)
+        mark = member.disk.mark()  # before the last words of the process, which nobody wrote
         member.halt(self.loop)
-        member.disk.recover(image)
+        member.disk.recover(image, mark)
 
     def _later(self, call: Callable[..., object], *args: object) -> None:
         self.loop.call_soon(call, *args, context=self.loop.context(None))

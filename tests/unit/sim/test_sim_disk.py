@@ -68,7 +68,7 @@ def test_a_crash_in_a_transaction_leaves_all_of_it_or_nothing(
     with pytest.raises(PowerLossInTransaction) as loss:
         insert(disk, database, 2)
     database.close()
-    disk.recover(loss.value.image)
+    disk.recover(loss.value.image, disk.mark())
     assert numbers(disk) == left
 
 
@@ -80,7 +80,7 @@ def test_a_crash_can_wait_for_a_later_transaction(disk: SimDisk):
     with pytest.raises(PowerLossInTransaction) as loss:
         insert(disk, database, 4)
     database.close()
-    disk.recover(loss.value.image)
+    disk.recover(loss.value.image, disk.mark())
     assert numbers(disk) == [1, 2, 3]
 
 

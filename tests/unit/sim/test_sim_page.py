@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -82,3 +83,21 @@ def test_the_command_refuses_a_fault_that_it_does_not_know():
     code, _, err = run("--faults", "gremlins")
     assert code == 2
     assert "gremlins" in err
+
+
+def test_many_seeds_add_up_and_say_where_to_go_on():
+    code, out, _ = run("--seeds", "3", "--seed", "5", "--mixed", "--heights", "2", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["next"] == 8
+    assert told["totals"]["seeds"] == 3
+    assert told["totals"]["blocks"] == sum(one["height"] for one in told["runs"])
+    assert sum(told["totals"]["lies"].values()) == sum(
+        sum(one["lies"].values()) for one in told["runs"]
+    )
+
+
+def test_no_seed_begins_when_the_budget_is_used_up():
+    code, out, _ = run("--seeds", "500", "--budget", "0.001", "--faults", "none", "--heights", "1")
+    assert code == 0
+    assert "1 seeds: no invariant broke. To go on: --seed 2" in out

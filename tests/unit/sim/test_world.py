@@ -68,6 +68,21 @@ def test_what_a_paused_node_missed_it_gets_when_it_goes_on():
         world.check()
 
 
+def test_what_a_paused_node_had_yet_to_write_is_not_written_when_it_is_killed():
+    with World(4) as world:
+        world.start_all()
+        world.run(1_000)
+        for moment in range(0, 60, 4):
+            world.submit("A")
+            world.run(20 + moment)
+            world.pause("D")
+            world.run(50)
+            world.restart("D")
+            world.run(2_000)
+        assert world.trace.mentions("D    starts at block")
+        assert not world.trace.mentions("memory=older")
+
+
 def test_an_invariant_that_breaks_is_told_with_the_seed_and_the_trace():
     with World(6) as world:
         world.start_all()
