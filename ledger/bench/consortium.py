@@ -25,7 +25,7 @@ POINTERS = 1_000
 WINDOW = 10_000
 
 
-def configuration(nodes: int) -> NetworkConfig:
+def configuration(nodes: int, patients: int = PATIENTS) -> NetworkConfig:
     """Hospitals ``h0``, ``h1`` … with validators, physicians at each, patients at the first."""
     base = free_ports(2 * nodes)
     institutions = [
@@ -49,7 +49,7 @@ def configuration(nodes: int) -> NetworkConfig:
         }
         for number in range(PHYSICIANS)
     ]
-    patients = [
+    treated = [
         {
             "key": f"patient-{number}",
             "institution": "h0",
@@ -57,7 +57,7 @@ def configuration(nodes: int) -> NetworkConfig:
             "name": f"Patient {number}",
             "name_zh": f"患者{number}",
         }
-        for number in range(PATIENTS)
+        for number in range(patients)
     ]
     contracts: list[dict[str, Any]] = [
         {"name": "records"},
@@ -83,7 +83,7 @@ def configuration(nodes: int) -> NetworkConfig:
                 "api_port": base + nodes,
             },
             "institutions": institutions,
-            "people": physicians + patients,
+            "people": physicians + treated,
             "contracts": contracts,
         }
     )
@@ -264,11 +264,12 @@ class Workload:
         return envelopes
 
 
-def found(nodes: int, out: Path, **parameters: int) -> Founding:
+def found(nodes: int, out: Path, *, patients: int = PATIENTS, **parameters: int) -> Founding:
     """A fresh network home in ``out`` with keys in clear, for this measurement only.
 
     Args:
+        patients: how many have keys.
         parameters: consensus parameters that are not to have their default.
     """
-    config = configuration(nodes).model_copy(update={"parameters": parameters})
+    config = configuration(nodes, patients).model_copy(update={"parameters": parameters})
     return found_network(config, out, passphrase=None, insecure=True, now_ms=now_ms())

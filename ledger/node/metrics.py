@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from ledger.node.net.connection import Traffic
+
+
+class PeerTraffic(Collector):
+    """Frames and bytes to and from peers, read from the transport when somebody asks."""
+
+    def __init__(self) -> None:
+        self.traffic = Traffic()
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The counters of the transport, by direction and kind of frame."""
+        labels = ("direction", "kind")
+        frames = CounterMetricFamily(
+            "ledger_peer_frames", "Frames to and from peers.", None, labels
+        )
+        size = CounterMetricFamily("ledger_peer_bytes", "Bytes of those frames.", None, labels)
+        directions = {"sent": self.traffic.sent, "received": self.traffic.received}
+        for direction, volumes in directions.items():
+            for kind, volume in volumes.items():
+                frames.add_metric((direction, kind), volume.frames)
+                size.add_metric((direction, kind), volume.bytes)
+        yield frames
+        yield size
 
 
 class Metrics:
@@ -14,6 +42,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        self.peer_traffic = PeerTraffic()
+        self.registry.register(self.peer_traffic)
         self.height = self._gauge("height", "Height of the newest final block.")
         self.view = self._gauge("view", "View of the height that is being decided.")
         self.block_time = self._gauge("block_time_seconds", "Time of the newest final block.")

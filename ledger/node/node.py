@@ -142,6 +142,7 @@ class Node(ChainReads):
                 clock=self._clock,
             )
         )
+        self.metrics_.peer_traffic.traffic = self.links.traffic
         self._joining = Joining(
             self.node,
             key,

@@ -101,6 +101,8 @@ class Checker:
         self._stores: dict[str, Store] = {}
         #: How often each invariant was looked at.
         self.looks: dict[str, int] = {}
+        #: Told of each block that a node has stored: the node and the height.
+        self.watchers: list[Callable[[str, int], None]] = []
 
     def _look(self, what: str) -> None:
         self.looks[what] = self.looks.get(what, 0) + 1
@@ -135,6 +137,8 @@ class Checker:
         header = block.header
         self._agree(node, block, certificate)
         self.durable[node] = header.height
+        for watch in self.watchers:
+            watch(node, header.height)
         self._note(
             node,
             f"stores block {header.height} of {header.proposer}, view {certificate.view}, "

@@ -14,6 +14,8 @@ from typing import Final, Protocol, cast
 from ledger.chain import limits
 from ledger.chain.codec import Malformed
 from ledger.node.net.frames import (
+    HEADER_BYTES,
+    KINDS,
     MAX_HELLO_BYTES,
     Frame,
     FrameError,
@@ -63,24 +65,48 @@ class TransportSettings:
 
 
 @dataclass(slots=True)
+class Volume:
+    """So many frames, with so many bytes in all."""
+
+    frames: int = 0
+    bytes: int = 0
+
+    def add(self, size: int) -> None:
+        """Count one frame of that many bytes."""
+        self.frames += 1
+        self.bytes += size
+
+
+def _volumes() -> dict[str, Volume]:
+    # Every kind from the beginning: whoever reads while others count never sees the dict grow.
+    return {record.__name__: Volume() for record, _ in KINDS.values()}
+
+
+@dataclass(slots=True)
 class Traffic:
     """What became of connections and frames since the start.
 
     ``dials`` and ``failed_dials``: attempts to connect. ``dropped``: frames that found no room, by
-    kind. ``refused``: connections that this node turned away or ended, by reason.
+    kind. ``refused``: connections that this node turned away or ended, by reason. ``sent`` and
+    ``received``: frames and their bytes by kind; a frame counts as sent when it is queued.
     """
 
     dials: int = 0
     failed_dials: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, Volume] = field(default_factory=_volumes)
+    received: dict[str, Volume] = field(default_factory=_volumes)
 
 
 class Owner(Protocol):
     """What a connection asks of the network that it belongs to."""
 
     settings: TransportSettings
-    traffic: Traffic
+
+    @property
+    def traffic(self) -> Traffic:
+        """Where connections and frames are counted."""
 
     def identify(self, certificate: ssl.SSLObject) -> str | None:
         """The id of the node whose certificate the other side showed, or None."""
@@ -152,6 +178,7 @@ class Connection(asyncio.Protocol):
         """Queue an encoded frame; False when it was dropped or the connection is over."""
         if self.reason or not self._outbox.put(kind, data):
             return False
+        self._owner.traffic.sent[kind.__name__].add(len(data))
         if not self._flushing and self._paused_at is None:
             self._flushing = True
             self._loop.call_soon(self._flush)
@@ -206,7 +233,10 @@ class Connection(asyncio.Protocol):
         self._heard_at = self._loop.time()
         try:
             for payload in self._reader.feed(data):
-                self._receive(decode_frame(payload))
+                frame = decode_frame(payload)
+                received = self._owner.traffic.received[type(frame).__name__]
+                received.add(HEADER_BYTES + len(payload))
+                self._receive(frame)
                 if self.closed.done():
                     return
         except FrameError as fault:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ledger.node.clock import now_ms
 from ledger.node.net.carrier import Carrier, TlsCarrier
-from ledger.node.net.connection import TransportSettings
+from ledger.node.net.connection import Traffic, TransportSettings
 from ledger.node.net.frames import Frame
 from ledger.node.net.membership import Membership
 from ledger.node.net.transport import PeerNetwork, PeerStatus
@@ -23,6 +23,10 @@ class Links(Protocol):
     @property
     def port(self) -> int:
         """The port that is listened on; 0 before the start."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What went over them since the start."""
 
     async def start(self) -> None:
         """Listen and begin to dial; raises `OSError` where the address cannot be used."""

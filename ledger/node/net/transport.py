@@ -96,7 +96,7 @@ class PeerNetwork:
         self.settings = settings or TransportSettings()
         self._jitter = jitter
         self._clock = clock
-        self.traffic = Traffic()
+        self._traffic = Traffic()
         self._chain = chain
         self._listen = listen
         self._carrier = carrier
@@ -151,6 +151,11 @@ class PeerNetwork:
     def port(self) -> int:
         """The port that is listened on."""
         return self._listener.port if self._listener is not None else self._listen[1]
+
+    @property
+    def traffic(self) -> Traffic:
+        """What became of connections and frames since the start."""
+        return self._traffic
 
     # what the node does with it
 

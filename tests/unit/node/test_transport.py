@@ -12,6 +12,7 @@ from peers import CHAIN, QUICK, STRANGER, Node, RawPeer, until
 
 from ledger.chain import limits
 from ledger.chain.codec import Malformed
+from ledger.node.net.connection import Volume
 from ledger.node.net.frames import (
     Blocks,
     CertifiedBlock,
@@ -85,6 +86,21 @@ async def test_a_broadcast_reaches_the_named_peers_or_all(start):
     await until(lambda: NewHead(2, CHAIN) in c.got(NewHead) and b.got(NewHead))
     assert NewHead(2, CHAIN) not in b.got(NewHead)
     assert not a.network.send("nobody", NewHead(1, CHAIN))
+
+
+async def test_frames_and_bytes_are_counted_by_kind_at_both_ends(start):
+    a, b = await pair(start)
+    frames = [Consensus(b"one"), Consensus(b"another"), NewHead(7, bytes(32))]
+    for frame in frames:
+        assert a.network.send("b", frame)
+    assert not a.network.send("nobody", frames[0])
+    await until(lambda: b.got(NewHead))
+    for counts in (a.network.traffic.sent, b.network.traffic.received):
+        for kind in (Consensus, NewHead):
+            sizes = [len(encode_frame(frame)) for frame in frames if isinstance(frame, kind)]
+            assert counts[kind.__name__] == Volume(len(sizes), sum(sizes))
+        assert counts["Hello"].frames == 1
+        assert counts["Blocks"] == Volume()
 
 
 async def test_a_connection_that_this_node_no_longer_wants_ends(start):
