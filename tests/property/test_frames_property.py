@@ -21,10 +21,12 @@ from ledger.node.net.frames import (
     GetBlocks,
     GetChunk,
     GetManifest,
+    GetOutcome,
     GetTrail,
     Hello,
     Manifest,
     NewHead,
+    Outcome,
     Ping,
     Pong,
     Trail,
@@ -54,8 +56,15 @@ any_frame: st.SearchStrategy[Frame] = st.one_of(
         heights,
     ),
     st.builds(NewHead, heights, digests),
-    st.builds(Ping, heights),
-    st.builds(Pong, heights),
+    st.builds(Ping, heights, heights),
+    st.builds(Pong, heights, heights),
+    st.builds(GetOutcome, digests),
+    st.builds(
+        Outcome,
+        digests,
+        st.lists(raws, max_size=3).map(tuple),
+        st.lists(st.tuples(raws, st.none() | raws), max_size=3).map(tuple),
+    ),
 )
 
 
