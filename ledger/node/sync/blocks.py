@@ -143,6 +143,7 @@ class BlockSync:
             self._peers.silent(peer)
             return None
         except ConnectionError:
+            self._peers.left(peer)
             return None
         finally:
             self._waiting = None

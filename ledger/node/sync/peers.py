@@ -31,6 +31,7 @@ class Peers:
         self._claims: dict[str, int] = {}
         self._shunned: dict[str, float] = {}
         self._patience: dict[str, float] = {}
+        self._departures: dict[str, int] = {}
         self.liars: dict[str, str] = {}
 
     def heard(self, node: str, height: int) -> None:
@@ -63,11 +64,23 @@ class Peers:
         """It took a peer so long to answer."""
         wanted = max(FIRST_PATIENCE, _ALLOWANCE * seconds)
         self._patience[node] = min(LONGEST_PATIENCE, wanted)
+        self._departures.pop(node, None)
 
     def silent(self, node: str) -> None:
         """A peer did not answer in time; next time it may take longer."""
         self._patience[node] = min(LONGEST_PATIENCE, 2 * self.patience(node))
         self.shun(node, "no answer")
+
+    def left(self, node: str) -> None:
+        """A peer went away while it owed an answer.
+
+        Once that is a bad line. Who does it again and again, back each time with the highest claim,
+        is left alone so that others are asked, longer each time until it answers.
+        """
+        times = self._departures[node] = self._departures.get(node, 0) + 1
+        if times > 1:
+            pause = min(PENALTY_SECONDS, 2.0 ** min(times, 10))
+            self._leave(node, f"left {times} times without an answer", pause)
 
     def shun(self, node: str, reason: str) -> None:
         """Leave a peer alone for a while."""

@@ -195,6 +195,18 @@ async def test_a_peer_lost_in_the_middle_is_replaced_at_once(world: World) -> No
     await until(lambda: world.height == HEIGHT)
 
 
+async def test_a_peer_that_leaves_whenever_it_is_asked_cannot_hold_a_node_up(world: World) -> None:
+    def leave(_request: GetBlocks) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(world.sync.lost, "boaster")
+        loop.call_soon(world.sync.heard, "boaster", 1_000)
+
+    world.peer("honest", world.truth)
+    world.peer("boaster", leave, claim=1_000)
+    await until(lambda: world.height == HEIGHT)
+    assert world.asked.count("boaster") == 2
+
+
 async def test_answers_that_were_not_asked_for_are_dropped(world: World) -> None:
     world.sync.arrived("stranger", world.truth(GetBlocks(1, 5)))
     world.peer("slow", lambda _request: None)
