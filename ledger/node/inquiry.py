@@ -47,12 +47,12 @@ class Inquiry:
     """Asks one peer after the other about one block at a time.
 
     Args:
-        ask: puts a frame on the way to a peer; False when it is not connected.
+        send: puts a frame on the way to a peer; False when it is not connected.
     """
 
-    def __init__(self, executor: Executor, ask: Callable[[str, frames.GetOutcome], bool]) -> None:
+    def __init__(self, executor: Executor, send: Callable[[str, frames.Frame], bool]) -> None:
         self._executor = executor
-        self._ask = ask
+        self._send = send
         self._waiting: tuple[str, bytes, asyncio.Future[frames.Outcome]] | None = None
 
     async def about(self, block: Block, peers: Sequence[str]) -> tuple[str, Difference] | None:
@@ -78,13 +78,17 @@ class Inquiry:
         future: asyncio.Future[frames.Outcome] = asyncio.get_running_loop().create_future()
         self._waiting = peer, digest, future
         try:
-            if not self._ask(peer, frames.GetOutcome(digest)):
+            if not self._send(peer, frames.GetOutcome(digest)):
                 return None
             return await asyncio.wait_for(future, ANSWER_SECONDS)
         except TimeoutError:
             return None
         finally:
             self._waiting = None
+
+    def asked(self, peer: str, request: frames.GetOutcome) -> None:
+        """A peer wants to know what this node computed."""
+        self._send(peer, answer(self._executor.outcome(request.block), request))
 
     def arrived(self, peer: str, outcome: frames.Outcome) -> None:
         """An answer came in; one that was not asked for is dropped."""

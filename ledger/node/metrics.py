@@ -34,6 +34,9 @@ class PeerTraffic(Collector):
         yield frames
         yield size
 
+from ledger.chain.block import Certificate, Header
+from ledger.contracts.blocks import Executed
+
 
 class Metrics:
     """One registry per node, so that several nodes can live in one test process."""
@@ -78,6 +81,20 @@ class Metrics:
             buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
             registry=self.registry,
         )
+
+    def stands_at(self, header: Header) -> None:
+        """The newest final block is another one."""
+        self.height.set(header.height)
+        self.block_time.set(header.time / 1000)
+
+    def stored(self, executed: Executed, certificate: Certificate, now: int) -> None:
+        """A block was stored; ``now`` in milliseconds since 1970 UTC."""
+        header = executed.block.header
+        self.stands_at(header)
+        self.blocks.inc()
+        self.transactions.inc(len(executed.transactions))
+        self.view_changes.inc(certificate.view)
+        self.commit_seconds.observe(max(0, now - header.time) / 1000)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"ledger_{name}", text, registry=self.registry)

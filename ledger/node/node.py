@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
 import structlog
@@ -36,7 +36,7 @@ from ledger.node.expiry import ExpiryWatch
 from ledger.node.housekeeping import Housekeeping
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
-from ledger.node.inquiry import answer as outcome_of
+from ledger.node.jobs import Jobs
 from ledger.node.keyring import Keyring
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
@@ -105,8 +105,7 @@ class Node(ChainReads):
         self.keys = Keyring(home.node, key, store.value, self._height)
         self._surroundings = surroundings
         self._clock = surroundings.clock
-        self._tasks: list[asyncio.Task[None]] = []
-        self._ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+        self._jobs = Jobs()
         self._reminded: dict[str, float] = {}
         was_empty = store.genesis() is None
         self.replica = _open_replica(home, store)
@@ -158,10 +157,10 @@ class Node(ChainReads):
             self.links,
             self._joining,
             self._driver,
-            self._spawn,
+            self._jobs.spawn,
         )
         self._inquiry = Inquiry(self._executor, self.links.send)
-        self._dispute = Dispute(self._inquiry, self._spawn)
+        self._dispute = Dispute(self._inquiry, self._jobs.spawn)
         self._provider = Provider(store, self.links.send)
         self.sync = self._catch_up()
         self.inbox = Inbox(
@@ -322,17 +321,18 @@ class Node(ChainReads):
     async def start(self) -> None:
         """Listen, dial, vote and catch up from now on; raises `OSError` for a taken port."""
         await self.links.start()
-        self._spawn(self.sync.run())
-        self._spawn(self._provider.run())
-        self._spawn(self.inbox.repeat())
-        self._spawn(self._testimony.run())
-        self._spawn(self._expiry.run())
-        self._spawn(self._keep_fed())
+        spawn = self._jobs.spawn
+        spawn(self.sync.run())
+        spawn(self._provider.run())
+        spawn(self.inbox.repeat())
+        spawn(self._testimony.run())
+        spawn(self._expiry.run())
+        spawn(self._keep_fed())
         self.seat.start()
         if self._desk is not None:
-            self._spawn(self._desk.keep_anchored())
+            spawn(self._desk.keep_anchored())
         if self._housekeeping is not None:
-            self._spawn(self._housekeeping.run())
+            spawn(self._housekeeping.run())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
 
     async def _keep_fed(self) -> None:
@@ -348,40 +348,26 @@ class Node(ChainReads):
 
     async def run(self) -> None:
         """Return when the first part of the node fails, by raising what it raised."""
-        while True:
-            task = await self._ended.get()
-            self._tasks.remove(task)
-            try:
-                task.result()
-            except Diverged as diverged:
-                await self._halt(diverged)
-                return
+        try:
+            await self._jobs.failure()
+        except Diverged as diverged:
+            await self._halt(diverged)
 
     async def _halt(self, diverged: Diverged) -> None:
         """Take no further part, but go on answering: what is stored up to here is certified, and
         the operator has to be told why there is no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._jobs.stop()
         await self._dispute.lost(diverged)
         _log.error("halted", reason=self._dispute.halted)
         await asyncio.Event().wait()
 
     async def close(self) -> None:
         """Stop everything; what was acknowledged is on disk already."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._jobs.stop()
         await self.links.close()
         await asyncio.to_thread(self._executor.close)
         if self._desk is not None:
             self._desk.close()
-
-    def _spawn(self, job: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(job)
-        task.add_done_callback(self._ended.put_nowait)
-        self._tasks.append(task)
 
     # --- frames --------------------------------------------------------------------------------
 
@@ -400,7 +386,7 @@ class Node(ChainReads):
         on(frames.Hello, self._connected)
         on(frames.Ping, self._beat)
         on(frames.Pong, self._beat)
-        on(frames.GetOutcome, self._serve_outcome)
+        on(frames.GetOutcome, self._inquiry.asked)
         on(frames.Outcome, self._inquiry.arrived)
         on(frames.GetHeard, self.seat.asked)
         on(frames.Heard, self._joining.arrived)
@@ -409,10 +395,6 @@ class Node(ChainReads):
     def _beat(self, peer: str, frame: frames.Ping | frames.Pong) -> None:
         self._clocks.heard(peer, frame.time)
         self.sync.heard(peer, frame.height)
-
-    def _serve_outcome(self, peer: str, request: frames.GetOutcome) -> None:
-        known = self._executor.outcome(request.block)
-        self.links.send(peer, outcome_of(known, request))
 
     def _gossiped(self, peer: str, frame: frames.Transactions) -> None:
         below = self.replica.validators.find(peer) is None and peer not in self.relay.choices
@@ -468,8 +450,7 @@ class Node(ChainReads):
         _log.info("snapshot_adopted", height=header.height, block=header.hash().hex())
         known = self.store.seen([transaction.id for transaction in self.mempool])
         self.inbox.final(sorted(known), registry_changed=True)
-        self.metrics_.height.set(header.height)
-        self.metrics_.block_time.set(header.time / 1000)
+        self.metrics_.stands_at(header)
         self.membership.refresh()
         self._rearrange()
         self.seat.advance()
@@ -486,13 +467,8 @@ class Node(ChainReads):
         self.inbox.final([done.id for done in executed.transactions], registry_changed)
 
     def _count(self, executed: Executed, certificate: Certificate) -> None:
-        header, metrics = executed.block.header, self.metrics_
-        metrics.height.set(header.height)
-        metrics.block_time.set(header.time / 1000)
-        metrics.blocks.inc()
-        metrics.transactions.inc(len(executed.transactions))
-        metrics.view_changes.inc(certificate.view)
-        metrics.commit_seconds.observe(max(0, self._clock() - header.time) / 1000)
+        metrics = self.metrics_
+        metrics.stored(executed, certificate, self._clock())
         metrics.pending.set(len(self.mempool))
         if FINDING_COUNT in executed.writes:
             metrics.findings.set(findings_on(self.store.value))
