@@ -40,13 +40,12 @@ from ledger.node.jobs import Jobs
 from ledger.node.keyring import Keyring
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
+from ledger.node.neighbourhood import Neighbourhood
 from ledger.node.net import frames
-from ledger.node.net.links import Station
 from ledger.node.net.membership import Membership
 from ledger.node.net.pki import TlsKey
 from ledger.node.reads import ChainReads
 from ledger.node.reception import Reception
-from ledger.node.relay import Relay, placed
 from ledger.node.room import Room
 from ledger.node.seat import Seat
 from ledger.node.setup.home import NodeHome
@@ -66,11 +65,6 @@ _log = structlog.get_logger(__name__)
 
 #: A validator waits so long for its own decision before it fetches a single block, in seconds.
 PATIENCE_SECONDS = 0.5
-#: A node that lags is told so at most once in this time, in seconds.
-REMIND_SECONDS = 0.5
-#: How often a follower looks whether those who should feed it do, in seconds.
-RELAY_SECONDS = 1.0
-
 #: What a halted node answers to whoever wants something written.
 _HALTED = Submission(
     id=None,
@@ -106,7 +100,6 @@ class Node(ChainReads):
         self._surroundings = surroundings
         self._clock = surroundings.clock
         self._jobs = Jobs()
-        self._reminded: dict[str, float] = {}
         was_empty = store.genesis() is None
         self.replica = _open_replica(home, store)
         self._register = Register(
@@ -125,22 +118,16 @@ class Node(ChainReads):
         self._feed = EventFeed(store)
         self._reception = Reception()
         self._clocks = ClockWatch(self._clock)
-        self.relay = Relay(self.node)
-        self._arrange_relay()
-        self.links = surroundings.links(
-            Station(
-                node=self.node,
-                chain=self.chain,
-                listen=(home.settings.peer.host, home.settings.peer.port),
-                addresses=home.settings.peers,
-                dial=self.relay.dial(0.0),
-                membership=self.membership,
-                height=self._height,
-                on_frame=self._reception.receive,
-                on_lost=self._lost,
-                clock=self._clock,
-            )
+        self.neighbourhood = Neighbourhood(
+            home,
+            self.replica,
+            self.membership,
+            surroundings,
+            on_frame=self._reception.receive,
+            on_lost=self._lost,
+            connected=self.metrics_.peers,
         )
+        self.links = self.neighbourhood.links
         self.metrics_.peer_traffic.traffic = self.links.traffic
         self._joining = Joining(
             self.node,
@@ -167,7 +154,7 @@ class Node(ChainReads):
             store,
             self.mempool,
             next_height=lambda: self._height() + 1,
-            publish=lambda frame: self.links.broadcast(frame, self._upwards()),
+            publish=lambda frame: self.links.broadcast(frame, self.neighbourhood.upwards),
             work=self.seat.work,
         )
         self.agent = Agent(self.keys.newest, self.replica, self.inbox, self, surroundings.entropy)
@@ -186,7 +173,7 @@ class Node(ChainReads):
             self.links,
             self.seat,
             self.sync,
-            self.relay,
+            self.neighbourhood.relay,
             self.mempool,
             self._room,
             self._dispute,
@@ -204,8 +191,8 @@ class Node(ChainReads):
             ),
             self._settle,
             self._count,
-            self._follow_membership,
-            self._announce,
+            lambda executed, _certificate: self.neighbourhood.follow(executed.writes),
+            lambda executed, _certificate: self.neighbourhood.announce(executed.block.header),
             lambda _executed, certificate: self._joining.decided(certificate),
             lambda _executed, _certificate: self.seat.advance(),
         )
@@ -258,7 +245,7 @@ class Node(ChainReads):
             broadcast=self.links.broadcast,
             final=self._final,
             behind=self.sync.heard,
-            lagging=self._remind,
+            lagging=self.neighbourhood.remind,
             disputed=self._dispute.refused,
             accused=self._accused,
             keys=self.keys.find,
@@ -298,18 +285,6 @@ class Node(ChainReads):
     def _height(self) -> int:
         return self.replica.head.height
 
-    def _upwards(self) -> Sequence[str]:
-        """Where this node passes transactions on to: towards the validators."""
-        return self.seat.others if self.seat.taken else self.relay.sources
-
-    def _validators(self) -> tuple[str, ...]:
-        return tuple(member.node for member in self.replica.validators.members)
-
-    def _arrange_relay(self) -> None:
-        validators = self._validators()
-        followers = placed(self.membership.kinds(set(self.membership.nodes) - set(validators)))
-        self.relay.arrange(validators, followers)
-
     def _admissible(self, transaction: Transaction, height: int) -> str | None:
         parameters = self.replica.parameters
         if len(transaction.raw) > parameters.block_bytes:
@@ -327,24 +302,13 @@ class Node(ChainReads):
         spawn(self.inbox.repeat())
         spawn(self._testimony.run())
         spawn(self._expiry.run())
-        spawn(self._keep_fed())
+        spawn(self.neighbourhood.keep_fed())
         self.seat.start()
         if self._desk is not None:
             spawn(self._desk.keep_anchored())
         if self._housekeeping is not None:
             spawn(self._housekeeping.run())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
-
-    async def _keep_fed(self) -> None:
-        """Look again and again whether those who should feed this node do."""
-        loop = asyncio.get_running_loop()
-        dialled: set[str] = set()
-        while True:
-            wanted = self.relay.dial(loop.time())
-            if wanted != dialled:
-                self.links.configure(self.home.settings.peers, wanted)
-                dialled = wanted
-            await asyncio.sleep(RELAY_SECONDS)
 
     async def run(self) -> None:
         """Return when the first part of the node fails, by raising what it raised."""
@@ -397,35 +361,25 @@ class Node(ChainReads):
         self.sync.heard(peer, frame.height)
 
     def _gossiped(self, peer: str, frame: frames.Transactions) -> None:
-        below = self.replica.validators.find(peer) is None and peer not in self.relay.choices
-        self.inbox.gossiped(frame, from_below=below)
+        self.inbox.gossiped(frame, from_below=self.neighbourhood.below(peer))
 
     def _connected(self, peer: str, hello: frames.Hello) -> None:
         self._board.connected(peer)
-        self.relay.met(peer)
-        self.metrics_.peers.set(len(self.links.peers()))
+        self.neighbourhood.met(peer)
         self.sync.heard(peer, hello.height)
-        if peer in self._upwards():
+        if peer in self.neighbourhood.upwards:
             self.inbox.introduce(lambda known: self.links.send(peer, known))
 
     def _lost(self, peer: str) -> None:
         self._board.lost(peer)
-        self.relay.lost(peer)
+        self.neighbourhood.lost(peer)
         self._clocks.lost(peer)
-        self.metrics_.peers.set(len(self.links.peers()))
         self.sync.lost(peer)
         self._provider.lost(peer)
         self._joining.lost(peer)
 
     def _serve_blocks(self, peer: str, request: frames.GetBlocks) -> None:
         self.links.send(peer, answer(self.store, self._height(), request))
-
-    def _remind(self, node: str) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._reminded.get(node, -REMIND_SECONDS) >= REMIND_SECONDS:
-            self._reminded[node] = now
-            head = self.replica.head
-            self.links.send(node, frames.NewHead(head.height, head.hash()))
 
     # --- blocks --------------------------------------------------------------------------------
 
@@ -451,8 +405,7 @@ class Node(ChainReads):
         known = self.store.seen([transaction.id for transaction in self.mempool])
         self.inbox.final(sorted(known), registry_changed=True)
         self.metrics_.stands_at(header)
-        self.membership.refresh()
-        self._rearrange()
+        self.neighbourhood.refresh()
         self.seat.advance()
         await self._feed.grew(header.height)
 
@@ -473,22 +426,6 @@ class Node(ChainReads):
         if FINDING_COUNT in executed.writes:
             metrics.findings.set(findings_on(self.store.value))
         self._board.left_views(certificate.view)
-
-    def _follow_membership(self, executed: Executed, _certificate: Certificate) -> None:
-        changed = self.membership.follow(executed.writes)
-        if changed or self.relay.validators != self._validators():
-            self._rearrange()
-
-    def _rearrange(self) -> None:
-        """Connect as those who belong to the network now have to."""
-        self._arrange_relay()
-        dial = self.relay.dial(asyncio.get_running_loop().time())
-        self.links.configure(self.home.settings.peers, dial)
-        self.links.recheck()
-
-    def _announce(self, executed: Executed, _certificate: Certificate) -> None:
-        header = executed.block.header
-        self.links.broadcast(frames.NewHead(header.height, header.hash()), self.relay.fed)
 
     # --- transactions --------------------------------------------------------------------------
 
