@@ -79,7 +79,7 @@ async def _serve(
     await node.start()
     try:
         api = home.settings.api
-        async with serving(create_app(node, token=token), api.host, api.port) as url:
+        async with serving(create_app(node.service, token=token), api.host, api.port) as url:
             _log.info("api_listening", url=url)
             failure = asyncio.create_task(node.run())
             stop = asyncio.create_task(stopping.wait())

@@ -110,6 +110,20 @@ class Replica:
         store.initialise(genesis, header, execution.writes, update.tiles)
         return cls(store, machine)
 
+    @classmethod
+    def open(cls, store: Store, genesis: Genesis) -> Replica:
+        """The chain of a genesis, founded now if the store is empty.
+
+        Raises:
+            ValueError: the store holds another chain.
+        """
+        stored = store.genesis()
+        if stored is None:
+            return cls.found(store, genesis)
+        if stored.chain_id() != genesis.chain_id():
+            raise ValueError("the store holds another chain than genesis.json")
+        return cls(store)
+
     def begin_at(self, anchor: Anchor) -> None:
         """Go on from a snapshot instead of from the present head.
 

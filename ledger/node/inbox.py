@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from ledger.chain.codec import Malformed
 from ledger.chain.store import Store
 from ledger.chain.transaction import Transaction, decode_transaction
+from ledger.contracts.blocks import Executed
 from ledger.node.answers import Submission
 from ledger.node.mempool import Mempool
 from ledger.node.net.frames import MAX_GOSSIP_BYTES, Transactions
@@ -178,6 +179,16 @@ class Inbox:
             for waiter in self._waiters.pop(identity, ()):
                 if not waiter.done():
                     waiter.set_result(None)
+
+    def follow(self, executed: Executed) -> None:
+        """A block is final."""
+        registry_changed = any(key.startswith(b"registry/keys/") for key in executed.writes)
+        self.final([done.id for done in executed.transactions], registry_changed)
+
+    def refresh(self) -> None:
+        """The chain went on from a snapshot: see what that makes of everything that waits."""
+        known = self._store.seen([transaction.id for transaction in self._mempool])
+        self.final(sorted(known), registry_changed=True)
 
     async def wait(self, identity: bytes, seconds: float) -> None:
         """Return when the transaction is final, or when the time is up."""

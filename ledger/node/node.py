@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
-from functools import partial
 
 import structlog
-from prometheus_client import CollectorRegistry
 
-from ledger.chain.block import Block, Certificate, InvalidCertificate
-from ledger.chain.result import CallResult
-from ledger.chain.snapshot import Anchor
+from ledger.chain.block import Certificate
 from ledger.chain.store import Store
-from ledger.chain.transaction import Call, Transaction
+from ledger.chain.transaction import Transaction
 from ledger.client.verify import trust_in
 from ledger.consensus.core import Core
 from ledger.consensus.errors import PeerFault
-from ledger.contracts.blocks import BlockFault, Executed, admission_fault
+from ledger.contracts.blocks import Executed, admission_fault
 from ledger.contracts.replica import Replica
 from ledger.crypto.keys import SigningKey
 from ledger.node.agent import Agent
-from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
 from ledger.node.clockwatch import ClockWatch
 from ledger.node.desk import RecordDesk
 from ledger.node.driver import Diverged, Driver
 from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
 from ledger.node.expiry import ExpiryWatch
+from ledger.node.finality import Finality
 from ledger.node.housekeeping import Housekeeping
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
@@ -48,6 +43,7 @@ from ledger.node.reads import ChainReads
 from ledger.node.reception import Reception
 from ledger.node.room import Room
 from ledger.node.seat import Seat
+from ledger.node.service import Service
 from ledger.node.setup.home import NodeHome
 from ledger.node.signing.joining import Joining
 from ledger.node.signing.register import Register
@@ -59,22 +55,14 @@ from ledger.node.sync.peers import Peers
 from ledger.node.sync.provider import Provider
 from ledger.node.sync.snapshots import SnapshotSync
 from ledger.node.testimony import FINDING_COUNT, Testimony, findings_on
-from ledger.node.vault.release import Refused, Why
 
 _log = structlog.get_logger(__name__)
 
 #: A validator waits so long for its own decision before it fetches a single block, in seconds.
 PATIENCE_SECONDS = 0.5
-#: What a halted node answers to whoever wants something written.
-_HALTED = Submission(
-    id=None,
-    accepted=False,
-    code="halted",
-    detail="this node has diverged from the chain and takes nothing in; see its status",
-)
 
 
-class Node(ChainReads):
+class Node:
     """A running node. Make it, `start` it, await `run`, `close` it.
 
     Args:
@@ -93,15 +81,15 @@ class Node(ChainReads):
         tls: TlsKey,
         surroundings: Surroundings = REAL,
     ) -> None:
-        super().__init__(store, home.archive)
         self.home = home
+        self.store = store
         self.metrics_ = Metrics()
         self.keys = Keyring(home.node, key, store.value, self._height)
         self._surroundings = surroundings
         self._clock = surroundings.clock
         self._jobs = Jobs()
         was_empty = store.genesis() is None
-        self.replica = _open_replica(home, store)
+        self.replica = Replica.open(store, home.genesis())
         self._register = Register(
             store,
             Watermark(home.signer, self.chain, self.node, surroundings.file_times),
@@ -115,7 +103,6 @@ class Node(ChainReads):
         )
         self._executor = Executor(self.replica, self.mempool.verified)
         self._room = Room(clock=self._clock)
-        self._feed = EventFeed(store)
         self._reception = Reception()
         self._clocks = ClockWatch(self._clock)
         self.neighbourhood = Neighbourhood(
@@ -146,6 +133,9 @@ class Node(ChainReads):
             self._driver,
             self._jobs.spawn,
         )
+        feed = EventFeed(store)
+        self._housekeeping = self._housekeeper()
+        self._finality = self._follow_up(feed)
         self._inquiry = Inquiry(self._executor, self.links.send)
         self._dispute = Dispute(self._inquiry, self._jobs.spawn)
         self._provider = Provider(store, self.links.send)
@@ -157,11 +147,14 @@ class Node(ChainReads):
             publish=lambda frame: self.links.broadcast(frame, self.neighbourhood.upwards),
             work=self.seat.work,
         )
-        self.agent = Agent(self.keys.newest, self.replica, self.inbox, self, surroundings.entropy)
-        self._testimony = Testimony(self.perform, store.value, surroundings.entropy)
+        self._reads = ChainReads(store)
+        self.agent = Agent(
+            self.keys.newest, self.replica, self.inbox, self._reads, surroundings.entropy
+        )
+        self._testimony = Testimony(self.agent.perform, store.value, surroundings.entropy)
         self._expiry = ExpiryWatch(
             self.node,
-            self.institution,
+            home.institution,
             self.membership,
             self._clock,
             home.settings.certificates.warn_days,
@@ -182,19 +175,18 @@ class Node(ChainReads):
             expiry=self._expiry,
         )
         self._desk = self._record_desk() if surroundings.keeps_records else None
-        self._housekeeping = self._housekeeper()
         self._answer_frames()
-        #: What happens at each final block, in this order.
-        self._at_final = (
-            lambda executed, _certificate: self.seat.passed_over(
-                [done.id for done in executed.transactions]
-            ),
-            self._settle,
-            self._count,
-            lambda executed, _certificate: self.neighbourhood.follow(executed.writes),
-            lambda executed, _certificate: self.neighbourhood.announce(executed.block.header),
-            lambda _executed, certificate: self._joining.decided(certificate),
-            lambda _executed, _certificate: self.seat.advance(),
+        #: What others may ask of this node.
+        self.service = Service(
+            home,
+            self.replica,
+            self.mempool,
+            self.inbox,
+            self._dispute,
+            self._desk,
+            feed,
+            self._board,
+            self.metrics_,
         )
 
     def _catch_up(self) -> Sync:
@@ -203,12 +195,47 @@ class Node(ChainReads):
         return Sync(
             self._height,
             self.links.send,
-            self._extend,
+            self._finality.extend,
             patience=PATIENCE_SECONDS if self.seat.taken else 0.0,
             peers=peers,
-            snapshots=SnapshotSync(trust, self.store, peers, self.links.send, self._adopt, gap=gap),
+            snapshots=SnapshotSync(
+                trust, self.store, peers, self.links.send, self._finality.adopt, gap=gap
+            ),
             gap=gap,
         )
+
+    def _follow_up(self, feed: EventFeed) -> Finality:
+        housekeeping, seat = self._housekeeping, self.seat
+        return Finality(
+            self.chain,
+            self._executor,
+            self._room,
+            contextlib.nullcontext() if housekeeping is None else housekeeping.step,
+            at_block=(
+                lambda executed, _: seat.passed_over([done.id for done in executed.transactions]),
+                lambda executed, _: self.inbox.follow(executed),
+                self._count,
+                lambda executed, _: self.neighbourhood.follow(executed.writes),
+                lambda executed, _: self.neighbourhood.announce(executed.block.header),
+                lambda _, certificate: self._joining.decided(certificate),
+                lambda _executed, _certificate: seat.advance(),
+            ),
+            at_snapshot=(
+                lambda _: self.inbox.refresh(),
+                self.metrics_.stands_at,
+                lambda _: self.neighbourhood.refresh(),
+                lambda _: seat.advance(),
+            ),
+            feed=feed,
+        )
+
+    def _count(self, executed: Executed, certificate: Certificate) -> None:
+        metrics = self.metrics_
+        metrics.stored(executed, certificate, self._clock())
+        metrics.pending.set(len(self.mempool))
+        if FINDING_COUNT in executed.writes:
+            metrics.findings.set(findings_on(self.store.value))
+        self._board.left_views(certificate.view)
 
     def _record_desk(self) -> RecordDesk:
         return RecordDesk(
@@ -218,8 +245,8 @@ class Node(ChainReads):
             clock=self._clock,
             entropy=self._surroundings.entropy,
             block_time=lambda: self.replica.head.time,
-            whois=self.whois,
-            perform=self.perform,
+            whois=self._reads.whois,
+            perform=self.agent.perform,
             metrics=self.metrics_,
         )
 
@@ -243,7 +270,7 @@ class Node(ChainReads):
             save=self._register.save,
             send=self.links.send,
             broadcast=self.links.broadcast,
-            final=self._final,
+            final=self._finality.stored,
             behind=self.sync.heard,
             lagging=self.neighbourhood.remind,
             disputed=self._dispute.refused,
@@ -267,20 +294,8 @@ class Node(ChainReads):
         return self.home.node
 
     @property
-    def institution(self) -> str:
-        return self.home.institution
-
-    @property
-    def network(self) -> str:
-        return self.replica.genesis.network
-
-    @property
     def chain(self) -> bytes:
         return self.replica.head.chain
-
-    @property
-    def metrics(self) -> CollectorRegistry:
-        return self.metrics_.registry
 
     def _height(self) -> int:
         return self.replica.head.height
@@ -380,101 +395,3 @@ class Node(ChainReads):
 
     def _serve_blocks(self, peer: str, request: frames.GetBlocks) -> None:
         self.links.send(peer, answer(self.store, self._height(), request))
-
-    # --- blocks --------------------------------------------------------------------------------
-
-    async def _extend(self, block: Block, certificate: Certificate) -> None:
-        if block.header.chain != self.chain:
-            raise InvalidCertificate("a block of another chain")
-        try:
-            executed = await self._room.write(lambda: self._executor.extend(block, certificate))
-        except BlockFault as fault:
-            raise Diverged(block, certificate, fault) from fault
-        if executed is not None:
-            await self._final(executed, certificate)
-
-    async def _adopt(self, anchor: Anchor) -> None:
-        """Go on from a snapshot: everything that follows the chain has to look again."""
-        pruning = self._housekeeping.step if self._housekeeping else contextlib.nullcontext()
-        async with pruning:
-            adopted = await self._room.write(lambda: self._executor.begin_at(anchor))
-        if not adopted:
-            return
-        header = anchor.header
-        _log.info("snapshot_adopted", height=header.height, block=header.hash().hex())
-        known = self.store.seen([transaction.id for transaction in self.mempool])
-        self.inbox.final(sorted(known), registry_changed=True)
-        self.metrics_.stands_at(header)
-        self.neighbourhood.refresh()
-        self.seat.advance()
-        await self._feed.grew(header.height)
-
-    async def _final(self, executed: Executed, certificate: Certificate) -> None:
-        """A block is stored: let everybody who waits for it know."""
-        for step in self._at_final:
-            await self._room.read(partial(step, executed, certificate))
-        await self._feed.grew(executed.block.header.height)
-
-    def _settle(self, executed: Executed, _certificate: Certificate) -> None:
-        registry_changed = any(key.startswith(b"registry/keys/") for key in executed.writes)
-        self.inbox.final([done.id for done in executed.transactions], registry_changed)
-
-    def _count(self, executed: Executed, certificate: Certificate) -> None:
-        metrics = self.metrics_
-        metrics.stored(executed, certificate, self._clock())
-        metrics.pending.set(len(self.mempool))
-        if FINDING_COUNT in executed.writes:
-            metrics.findings.set(findings_on(self.store.value))
-        self._board.left_views(certificate.view)
-
-    # --- transactions --------------------------------------------------------------------------
-
-    async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
-        if self._dispute.halted:
-            return [_HALTED for _ in raws]
-        answers = self.inbox.submit(raws)
-        for given in answers:
-            if not given.accepted:
-                self.metrics_.refused.labels(given.code).inc()
-        return answers
-
-    async def wait(self, tx_id: bytes, timeout_s: float) -> None:
-        await self.inbox.wait(tx_id, timeout_s)
-
-    def pending(self, tx_id: bytes) -> bool:
-        return tx_id in self.mempool
-
-    async def perform(self, call: Call) -> tuple[int, CallResult]:
-        """Send one call signed by this node; see `Agent.perform`."""
-        return await self.agent.perform(call)
-
-    # --- records, events, status ---------------------------------------------------------------
-
-    async def release(self, request: bytes) -> bytes:
-        if self._desk is None:
-            raise Refused(Why.UNAVAILABLE)
-        return await self._desk.release(request)
-
-    async def pointers(self, request: bytes) -> bytes:
-        if self._desk is None:
-            raise Refused(Why.UNAVAILABLE)
-        return await self._desk.pointers(request)
-
-    def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
-        return self._feed.after(after)
-
-    def status(self) -> Status:
-        return self._board.status()
-
-    def ready(self) -> tuple[bool, str]:
-        return self._board.ready()
-
-
-def _open_replica(home: NodeHome, store: Store) -> Replica:
-    """The chain of a home; raises `ValueError` when the store holds another one."""
-    genesis, stored = home.genesis(), store.genesis()
-    if stored is None:
-        return Replica.found(store, genesis)
-    if stored.chain_id() != genesis.chain_id():
-        raise ValueError("the store holds another chain than genesis.json")
-    return Replica(store)

@@ -78,10 +78,10 @@ class Clients:
 
 async def send(node: Node, ticket: Ticket, patience_s: float = PATIENCE_S) -> None:
     """Give a transaction to a node and wait for what becomes of it, as an HTTP client would."""
-    (ticket.answer,) = await node.submit([ticket.transaction.raw])
+    (ticket.answer,) = await node.service.submit([ticket.transaction.raw])
     if not ticket.answer.accepted:
         return
-    await node.wait(ticket.transaction.id, patience_s)
-    outcome = node.outcome(ticket.transaction.id)
+    await node.service.wait(ticket.transaction.id, patience_s)
+    outcome = node.service.outcome(ticket.transaction.id)
     if outcome is not None:
         ticket.height = outcome[0]

@@ -362,7 +362,7 @@ def _final(stage: Stage, contract: str, method: str, **arguments: Any) -> Any:
     ticket: Ticket = world.submit(longest(stage.world), told, signer=world.consortium.governors[0])
     if not world.run_until(lambda: ticket.final, _VOTE_MS):
         raise Unmet("the proposal did not become final")
-    outcome = world.node(ticket.node).outcome(ticket.transaction.id)
+    outcome = world.node(ticket.node).service.outcome(ticket.transaction.id)
     assert outcome is not None
     result = outcome[2].calls[0]
     if not result.ok:

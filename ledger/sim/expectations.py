@@ -115,7 +115,7 @@ def _asked_again(stage: Stage, ticket: Ticket) -> bool:
     """Whether a transaction is final; a client whose patience ended asks its node once more."""
     node = stage.world.nodes[ticket.node].node
     if ticket.height is None and node is not None:
-        outcome = node.outcome(ticket.transaction.id)
+        outcome = node.service.outcome(ticket.transaction.id)
         ticket.height = None if outcome is None else outcome[0]
     return ticket.final
 

@@ -180,7 +180,7 @@ class World:
 
     def status(self, name: str) -> Status:
         """What a node says about itself now."""
-        return self.loop.inside(self.node(name).status, self.nodes[name].process)
+        return self.loop.inside(self.node(name).service.status, self.nodes[name].process)
 
     # --- nodes come and go ---------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def done(world: World, governor: int, method: str, **arguments: Any) -> Any:
     ticket = world.submit(
         "A", call("governance", method, **arguments), signer=world.consortium.governors[governor]
     )
-    reads: ChainReads = world.node("A")
+    reads: ChainReads = world.node("A").service
     assert world.run_until(lambda: reads.outcome(ticket.transaction.id), 300_000)
     outcome = reads.outcome(ticket.transaction.id)
     assert outcome is not None

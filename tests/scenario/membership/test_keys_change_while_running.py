@@ -36,12 +36,14 @@ def test_each_validator_in_turn_signs_with_a_new_key_and_receipts_follow() -> No
             member = world.node("A").replica.validators.find(node)
             assert member is not None
             assert member.key == key.public
-            outcome = world.node("B").outcome(ticket.transaction.id)
+            outcome = world.node("B").service.outcome(ticket.transaction.id)
             assert outcome is not None
             assert outcome[2].calls[0].ok, outcome[2].calls[0].error
         store = world.node("C").store
         last = world.submit("A")
-        assert world.run_until(lambda: world.node("C").outcome(last.transaction.id), 120_000)
+        assert world.run_until(
+            lambda: world.node("C").service.outcome(last.transaction.id), 120_000
+        )
         receipt = build_receipt(store, last.transaction.id)
         assert receipt is not None
         assert len(receipt.handovers) == len(world.validators)

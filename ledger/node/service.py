@@ -1,0 +1,120 @@
+"""What a node does for the people and systems that talk to it; `ledger.api` puts it on HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+from prometheus_client import CollectorRegistry
+
+from ledger.contracts.replica import Replica
+from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
+from ledger.node.desk import RecordDesk
+from ledger.node.events import EventFeed
+from ledger.node.inbox import Inbox
+from ledger.node.inquiry import Dispute
+from ledger.node.mempool import Mempool
+from ledger.node.metrics import Metrics
+from ledger.node.reads import ChainReads
+from ledger.node.setup.home import NodeHome
+from ledger.node.statusboard import StatusBoard
+from ledger.node.vault.release import Refused, Why
+
+#: What a halted node answers to whoever wants something written.
+_HALTED = Submission(
+    id=None,
+    accepted=False,
+    code="halted",
+    detail="this node has diverged from the chain and takes nothing in; see its status",
+)
+
+
+class Service(ChainReads):
+    """Takes transactions in, and gives out what the chain, the records and the node itself say.
+
+    Args:
+        dispute: says whether the node has halted.
+        desk: gives records out; None where none are kept.
+    """
+
+    def __init__(
+        self,
+        home: NodeHome,
+        replica: Replica,
+        mempool: Mempool,
+        inbox: Inbox,
+        dispute: Dispute,
+        desk: RecordDesk | None,
+        feed: EventFeed,
+        board: StatusBoard,
+        metrics: Metrics,
+    ) -> None:
+        super().__init__(replica.store, home.archive)
+        self._home = home
+        self._replica = replica
+        self._mempool = mempool
+        self._inbox = inbox
+        self._dispute = dispute
+        self._desk = desk
+        self._feed = feed
+        self._board = board
+        self._metrics = metrics
+
+    # --- what it is ----------------------------------------------------------------------------
+
+    @property
+    def node(self) -> str:
+        return self._home.node
+
+    @property
+    def institution(self) -> str:
+        return self._home.institution
+
+    @property
+    def network(self) -> str:
+        return self._replica.genesis.network
+
+    @property
+    def chain(self) -> bytes:
+        return self._replica.head.chain
+
+    @property
+    def metrics(self) -> CollectorRegistry:
+        return self._metrics.registry
+
+    def status(self) -> Status:
+        return self._board.status()
+
+    def ready(self) -> tuple[bool, str]:
+        return self._board.ready()
+
+    # --- transactions and events ---------------------------------------------------------------
+
+    async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
+        if self._dispute.halted:
+            return [_HALTED for _ in raws]
+        answers = self._inbox.submit(raws)
+        for given in answers:
+            if not given.accepted:
+                self._metrics.refused.labels(given.code).inc()
+        return answers
+
+    async def wait(self, tx_id: bytes, timeout_s: float) -> None:
+        await self._inbox.wait(tx_id, timeout_s)
+
+    def pending(self, tx_id: bytes) -> bool:
+        return tx_id in self._mempool
+
+    def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
+        return self._feed.after(after)
+
+    # --- records -------------------------------------------------------------------------------
+
+    async def release(self, request: bytes) -> bytes:
+        if self._desk is None:
+            raise Refused(Why.UNAVAILABLE)
+        return await self._desk.release(request)
+
+    async def pointers(self, request: bytes) -> bytes:
+        if self._desk is None:
+            raise Refused(Why.UNAVAILABLE)
+        return await self._desk.pointers(request)
