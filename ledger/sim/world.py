@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -18,17 +17,16 @@ from ledger.chain.store import Store
 from ledger.chain.transaction import Call
 from ledger.client.builder import Account
 from ledger.node.answers import Status
-from ledger.node.net.admission import PeerIdentity
 from ledger.node.node import Node
-from ledger.node.setup.home import NodeHome
 from ledger.sim import journal
 from ledger.sim.bounds import excess
 from ledger.sim.checker import Broken, Checker, Reference
 from ledger.sim.client import Clients, Ticket, send
 from ledger.sim.clock import SimClock
-from ledger.sim.disk import Image, PowerLossInTransaction, Remains, SimDisk
-from ledger.sim.founding import EPOCH, Consortium, consortium, memory_directory
-from ledger.sim.loop import PowerLoss, Process, SimLoop
+from ledger.sim.disk import Image, Remains, SimDisk
+from ledger.sim.founding import Consortium, consortium, memory_directory
+from ledger.sim.loop import Process, SimLoop
+from ledger.sim.machines import Machines
 from ledger.sim.member import Member
 from ledger.sim.network import SimNetwork
 from ledger.sim.trace import Trace
@@ -70,7 +68,6 @@ class World:
             validators, followers, tuple(sorted((parameters or {}).items()))
         )
         self.loop = SimLoop(job_seconds=self._job_seconds)
-        self.loop.on_power_loss = self._power_lost
         self.trace = Trace(self.loop.time)
         self.network = SimNetwork(self.loop, self._random("network"), line)
         self.network.watchers.append(self._record)
@@ -79,39 +76,22 @@ class World:
         self.checker = Checker(self._genesis, self.complain, reference, self.trace.note)
         self.network.watchers.append(self.checker.sent)
         self.clients = Clients(self.consortium, self._random("clients"))
-        self.nodes: dict[str, Member] = {
-            name: self._member(name)
-            for name in (*self.consortium.validators, *self.consortium.followers)
-        }
         #: What was found broken, one sentence each.
         self.complaints: list[str] = []
-        #: How often a node ended without warning, and how often one started.
-        self.crashes = self.starts = 0
+        self.machines = Machines(
+            self.consortium,
+            self._directory,
+            self.loop,
+            self.network,
+            self.checker,
+            self.trace,
+            random=self._random,
+            complain=self.complain,
+        )
         self._journal = journal.open_journal(self.trace, self._read)
 
     def _random(self, what: str) -> Random:
         return Random(f"{self.seed}/{what}")
-
-    def _member(self, name: str) -> Member:
-        seat = self.consortium.seats[name]
-        path = self._directory / name
-        (path / "data").mkdir(parents=True)
-        for file in ("genesis.json", "data/ledger.db"):
-            shutil.copyfile(seat.home.path / file, path / file)
-        home = NodeHome(path, seat.home.settings)
-        self.network.register(name, f"{home.settings.peer.host}:{home.settings.peer.port}")
-        return Member(
-            home,
-            seat,
-            SimClock(self.loop.time, EPOCH),
-            SimDisk(
-                path / "data" / "ledger.db",
-                home.signer / "watermark",
-                self.loop.time,
-                self._random(f"disk {name}"),
-            ),
-            self._random(f"node {name}"),
-        )
 
     def __enter__(self) -> Self:
         return self
@@ -126,8 +106,7 @@ class World:
 
     def close(self) -> None:
         """End everything and remove the files of the run."""
-        for member in self.nodes.values():
-            member.halt(self.loop)
+        self.machines.halt()
         self.loop.close()
         self._genesis.close()
         self._journal.close()
@@ -139,6 +118,11 @@ class World:
     def now_ms(self) -> float:
         """Virtual milliseconds since the start."""
         return self.loop.time() * 1000
+
+    @property
+    def nodes(self) -> dict[str, Member]:
+        """The members by the names of their nodes."""
+        return self.machines.members
 
     @property
     def clocks(self) -> dict[str, SimClock]:
@@ -173,10 +157,7 @@ class World:
 
     def node(self, name: str) -> Node:
         """The running node; raises `LookupError`."""
-        node = self.nodes[name].node
-        if node is None:
-            raise LookupError(f"{name} does not run")
-        return node
+        return self.machines.node(name)
 
     def status(self, name: str) -> Status:
         """What a node says about itself now."""
@@ -186,32 +167,7 @@ class World:
 
     def start(self, name: str) -> bool:
         """Start a node with what is on its disk; False when it refused, see `Member.ended`."""
-        member = self.nodes[name]
-        if member.running:
-            raise ValueError(f"{name} runs already")
-        process = Process(name)
-
-        def boot() -> None:
-            node = member.boot(process, self.network, self.checker)
-            assert member.store is not None
-            self.checker.started(name, member.store, damaged=member.disk.damaged)
-            self.loop.create_task(self._live(member, node), name=name)
-
-        try:
-            self.loop.inside(boot, process)
-        except PowerLossInTransaction as loss:
-            self._crashed(member, loss.image, told=False)
-            return False
-        except Exception as error:  # noqa: BLE001
-            member.ended = f"{type(error).__name__}: {error}"
-            member.halt(self.loop)
-            self.trace.note(name, f"does not start: {member.ended}")
-            if not member.disk.damaged:
-                self.complain(f"{name} does not start: {member.ended}")
-            return False
-        self.starts += 1
-        self.trace.note(name, f"starts at block {member.height}")
-        return True
+        return self.machines.start(name)
 
     def start_all(self) -> None:
         """Start every node that does not run."""
@@ -221,17 +177,7 @@ class World:
 
     def stop(self, name: str) -> None:
         """End a node in order, as SIGTERM does."""
-        member = self.nodes[name]
-        node, process = self.node(name), member.process
-        if process is not None and process.paused is not None:
-            self.loop.resume(process)
-        closing = self.loop.inside(lambda: self.loop.create_task(node.close()), process)
-        if not self.loop.advance(self.loop.time() + 60, closing.done):
-            self.complain(f"{name} does not end")
-        if process is not None:
-            self.network.vanish(process, told=True)
-        member.halt(self.loop)
-        self.trace.note(name, "stops")
+        self.machines.stop(name)
         self._judge()
 
     def crash(
@@ -250,12 +196,8 @@ class World:
             after: how many transactions are finished before that one.
             power: the whole machine goes, and nobody is told that connections are gone.
         """
-        member = self.nodes[name]
-        if mid_commit is not None:
-            member.disk.crash_in_transaction(Remains(mid_commit), after)
-            return
-        if member.running:
-            self._crashed(member, member.disk.image(), told=not power)
+        remains = None if mid_commit is None else Remains(mid_commit)
+        self.machines.crash(name, remains, after, told=not power)
 
     def restart(self, name: str) -> bool:
         """Crash a node if it runs, and start it again."""
@@ -265,66 +207,16 @@ class World:
 
     def pause(self, name: str) -> None:
         """Let a process stand still, as SIGSTOP does; its connections stay."""
-        process = self.nodes[name].process
-        if process is not None and process.paused is None:
-            process.paused = []
-            self.trace.note(name, "is paused")
+        self.machines.pause(name)
 
     def resume(self, name: str) -> None:
         """Let a paused process go on."""
-        process = self.nodes[name].process
-        if process is not None and process.paused is not None:
-            self.loop.resume(process)
-            self.trace.note(name, "goes on")
+        self.machines.resume(name)
 
     def renew(self, name: str) -> None:
         """Let a node have a new TLS certificate from its institution, valid from now on by its own
         clock; it shows it from its next start on."""
-        member = self.nodes[name]
-        institution = member.home.institution
-        member.tls = self.consortium.authorities[institution].issue(
-            PeerIdentity(institution, name),
-            ["127.0.0.1"],
-            now=datetime.fromtimestamp(member.clock() / 1000, UTC),
-            entropy=self._random(f"certificate of {name} at {self.now_ms}").randbytes,
-        )
-        self.trace.note(name, "has a new certificate")
-
-    async def _live(self, member: Member, node: Node) -> None:
-        """What a node process does: it ends with the first part that fails."""
-        try:
-            await node.start()
-            await node.run()
-        except Exception as error:  # noqa: BLE001
-            member.ended = f"{type(error).__name__}: {error}"
-            self._later(self._failed, member)
-
-    def _failed(self, member: Member) -> None:
-        if member.running:
-            self.trace.note(member.name, f"ends: {member.ended}")
-            if not member.disk.damaged and member.name not in self.checker.liars:
-                self.complain(f"{member.name} ended: {member.ended}")
-            self._crashed(member, member.disk.image(), told=True)
-
-    def _power_lost(self, process: Process | None, loss: PowerLoss) -> None:
-        assert isinstance(loss, PowerLossInTransaction)
-        member = None if process is None else self.nodes[process.name]
-        if member is not None and member.process is process and process is not None:
-            process.paused = []  # not another step
-            self._later(self._crashed, member, loss.image, False)
-
-    def _crashed(self, member: Member, image: Image, told: bool) -> None:
-        process = member.process
-        self.crashes += 1
-        self.trace.note(member.name, f"crashes at block {member.height}")
-        if process is not None:
-            self.network.vanish(process, told=told)
-        mark = member.disk.mark()  # before the last words of the process, which nobody wrote
-        member.halt(self.loop)
-        member.disk.recover(image, mark)
-
-    def _later(self, call: Callable[..., object], *args: object) -> None:
-        self.loop.call_soon(call, *args, context=self.loop.context(None))
+        self.machines.renew(name)
 
     # --- clients -------------------------------------------------------------------------------
 
