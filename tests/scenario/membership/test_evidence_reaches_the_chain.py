@@ -33,6 +33,7 @@ def prepares(world: World, digest: bytes, height: int) -> Consensus:
 
 def says_two_things(world: World, *hearers: str) -> int:
     """Let the hearers have two PREPAREs of the liar for the height that is open; which it is."""
+    world.checker.liars.add(LIAR)
     height = world.node(hearers[0]).replica.head.height + 1
     for hearer in hearers:
         for digest in (bytes([1]) * 32, bytes([2]) * 32):
@@ -102,6 +103,7 @@ def test_an_invalid_proposal_is_found_once_enough_validators_have_refused_it() -
 
 def bad_proposal(world: World) -> tuple[PrePrepare, int]:
     """A block with a wrong state root for the open height, proposed by the liar in its turn."""
+    world.checker.liars.add(LIAR)
     replica = world.node("A").replica
     assert world.run_until(lambda: _proposer(world) == LIAR, 120_000)
     world.crash(LIAR)
