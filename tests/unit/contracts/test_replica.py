@@ -54,6 +54,21 @@ def test_a_store_without_a_chain_is_no_replica(tmp_path: Path) -> None:
     store.close()
 
 
+def test_an_empty_store_is_founded_and_a_full_one_opened(chain: Chain, tmp_path: Path) -> None:
+    genesis = chain.replica.genesis
+    store = Store.open(str(tmp_path / "new.db"), create=True)
+    founded = Replica.open(store, genesis)
+    assert founded.head.height == 0
+    assert Replica.open(store, genesis).head == founded.head
+    store.close()
+
+
+def test_the_store_of_another_chain_is_not_opened(chain: Chain) -> None:
+    other = msgspec.structs.replace(chain.replica.genesis, network="elsewhere")
+    with pytest.raises(ValueError, match="another chain"):
+        Replica.open(chain.replica.store, other)
+
+
 def test_a_block_without_a_quorum_is_not_stored(chain: Chain) -> None:
     block = chain.executed(chain.grant("a")).block
     good = chain.certificate(block)
