@@ -10,6 +10,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from ledger.chain.block import Certificate, Header
+from ledger.contracts.blocks import Executed
 from ledger.node.net.connection import Traffic
 
 
@@ -33,9 +35,6 @@ class PeerTraffic(Collector):
                 size.add_metric((direction, kind), volume.bytes)
         yield frames
         yield size
-
-from ledger.chain.block import Certificate, Header
-from ledger.contracts.blocks import Executed
 
 
 class Metrics:
