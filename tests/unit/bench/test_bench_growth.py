@@ -68,7 +68,10 @@ def test_the_meter_counts_what_the_network_counts():
 def test_every_follower_gets_every_block_though_a_feeder_dies_in_between():
     with province(4, 24) as world:
         clients = Clients(world)
-        feeders = [world.node(name).relay.choices[:PATHS] for name in world.consortium.followers]
+        feeders = [
+            world.node(name).neighbourhood.relay.choices[:PATHS]
+            for name in world.consortium.followers
+        ]
         # Somebody who feeds others as their first and as their second choice.
         dead = max(
             world.consortium.followers, key=lambda name: sum(name in pair for pair in feeders)

@@ -16,7 +16,7 @@ def test_a_node_publishes_what_its_transport_has_counted():
         ):
             for kind, volume in volumes.items():
                 labels = {"direction": direction, "kind": kind}
-                value = node.metrics.get_sample_value
+                value = node.service.metrics.get_sample_value
                 assert value("ledger_peer_frames_total", labels) == volume.frames
                 assert value("ledger_peer_bytes_total", labels) == volume.bytes
         network = world.network.traffic
