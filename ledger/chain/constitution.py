@@ -84,6 +84,14 @@ def validator_changes(read: Read) -> list[int]:
     return [entry["from"] for entry in _schedule(read, VALIDATORS_KEY)]
 
 
+def will_validate(read: Read, node: str, height: int) -> bool:
+    """Whether the schedule names a node for some height above ``height``."""
+    return any(
+        entry["from"] > height and any(member["node"] == node for member in entry["members"])
+        for entry in _schedule(read, VALIDATORS_KEY)
+    )
+
+
 def node_keys(read: Read, node: str) -> list[tuple[bytes, int]]:
     """The wire public keys of a node with the heights from which they sign, ascending; empty for a
     node that the chain does not have."""

@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client import Gauge
 
 from ledger.chain.block import Header
+from ledger.chain.constitution import will_validate
 from ledger.contracts.replica import Replica
 from ledger.node.net import frames
 from ledger.node.net.links import Station
@@ -117,7 +118,12 @@ class Neighbourhood:
     def _arrange(self) -> None:
         validators = self._validators()
         others = set(self._membership.nodes) - set(validators)
-        self.relay.arrange(validators, placed(self._membership.kinds(others)))
+        head = self._replica.head.height
+        self.relay.arrange(
+            validators,
+            placed(self._membership.kinds(others)),
+            elected=will_validate(self._replica.read, self._node, head),
+        )
 
     async def keep_fed(self) -> None:
         """Look again and again whether those who should feed this node do."""

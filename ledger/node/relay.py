@@ -82,11 +82,19 @@ class Relay:
         self._node = node
         self._validators: tuple[str, ...] = ()
         self._choices: tuple[str, ...] = ()
+        self._elected = False
         self._connected: set[str] = set()
         self._tried: dict[str, float] = {}
 
-    def arrange(self, validators: Sequence[str], followers: Sequence[str]) -> None:
-        """Take over who validates and who follows now."""
+    def arrange(
+        self, validators: Sequence[str], followers: Sequence[str], *, elected: bool = False
+    ) -> None:
+        """Take over who validates and who follows now.
+
+        ``elected``: this node will validate. It then keeps connections to all validators, because
+        it may vote only once it has heard from a quorum of them.
+        """
+        self._elected = elected
         self._validators = tuple(validators)
         self._choices = feeders(self._node, validators, followers)
 
@@ -128,6 +136,8 @@ class Relay:
         """
         if self._node in self._validators:
             return {other for other in self._validators if other > self._node}
+        if self._elected:
+            return set(self._validators)
         chosen: set[str] = set()
         paths = 0
         for node in self._choices:

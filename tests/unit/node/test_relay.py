@@ -105,3 +105,10 @@ def test_a_node_feeds_only_those_below_it(relay):
 def test_township_centres_stand_at_the_leaves():
     kinds = {"a": "township-centre", "b": "county-hospital", "c": "township-centre", "d": "insurer"}
     assert placed(kinds) == ("b", "d", "a", "c")
+
+
+def test_a_follower_that_will_validate_keeps_connections_to_all_validators(relay):
+    relay.arrange(VALIDATORS, names(60), elected=True)
+    assert relay.dial(0.0) == set(VALIDATORS)
+    relay.arrange(VALIDATORS, names(60))
+    assert relay.dial(0.0) == set(relay.choices[:PATHS])
