@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final
+from random import Random
+from typing import Any, Final, Protocol
 
 from ledger.node.net.frames import HEADER_BYTES
-from ledger.sim.loop import Process
-
-if TYPE_CHECKING:
-    from ledger.sim.network import SimNetwork
+from ledger.sim.loop import Process, SimLoop
+from ledger.sim.traffic import Traffic
+from ledger.sim.weather import Weather
 
 #: A frame that comes twice or out of order is so many times later than others.
 STRAGGLER: Final = 6.0
@@ -27,12 +28,29 @@ class SimTls:
         return self._certificate
 
 
+class Medium(Protocol):
+    """What an end asks of the network that it is in; see `ledger.sim.network.SimNetwork`."""
+
+    loop: SimLoop
+    random: Random
+    weather: Weather
+    traffic: Traffic
+    rewriters: dict[str, Callable[[str, bytes], Sequence[bytes]]]
+    watchers: list[Callable[[str, str, bytes], None]]
+
+    def passing_time(self, sender: str, receiver: str) -> float:
+        """How long something takes in that direction, in seconds."""
+
+    def forget(self, end: End) -> None:
+        """An end is closed."""
+
+
 class End(asyncio.Transport):
     """One node's end. What is written leaves frame by frame."""
 
     def __init__(
         self,
-        network: SimNetwork,
+        network: Medium,
         node: str,
         peer_node: str,
         process: Process | None,

@@ -9,8 +9,7 @@ from typing import Final
 from ledger.consensus.messages import Commit, NewView, Prepare, PrePrepare, ViewChange
 from ledger.sim.actors import changing, noise, serving, voting
 from ledger.sim.actors.coalition import Coalition
-from ledger.sim.actors.liar import Liar
-from ledger.sim.actors.lie import Lie
+from ledger.sim.actors.liar import Liar, Lie
 from ledger.sim.actors.proposing import SPOILS, InvalidBlock
 from ledger.sim.world import World
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -20,11 +19,9 @@ from ledger.consensus.messages import (
 )
 from ledger.consensus.statements import Endorsement, PreparedCertificate, claim_of
 from ledger.sim.actors.coalition import Coalition
-from ledger.sim.actors.lie import Lie, Said
+from ledger.sim.actors.liar import Liar, Lie
+from ledger.sim.actors.speech import Said
 from ledger.sim.actors.voice import Voice
-
-if TYPE_CHECKING:
-    from ledger.sim.actors.liar import Liar
 
 
 def forged_lock(liar: Liar, height: int, view: int, digest: bytes) -> PreparedCertificate:

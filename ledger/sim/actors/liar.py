@@ -11,7 +11,7 @@ from ledger.consensus.messages import Message, decode_message, encode_message
 from ledger.crypto.keys import SigningKey
 from ledger.node.net.frames import Consensus, Frame, Hello, decode_frame, encode_frame
 from ledger.sim.actors.coalition import Coalition
-from ledger.sim.actors.lie import MESSAGES, Lie, Said
+from ledger.sim.actors.speech import MESSAGES, Said
 from ledger.sim.actors.voice import Voice
 from ledger.sim.network import payload
 
@@ -19,6 +19,17 @@ from ledger.sim.network import payload
 PAUSE_S = (0.05, 0.6)
 #: No more frames of its own making leave in one go.
 MOST_AT_ONCE = 60
+
+
+class Lie:
+    """One habit of a liar. By itself it changes nothing and says nothing."""
+
+    def instead(self, liar: Liar, peer: str, said: Said) -> Sequence[Said]:
+        """What ``peer`` gets instead of what the real node says to it."""
+        return (said,)
+
+    def speak(self, liar: Liar) -> None:
+        """Called again and again; says whatever it likes by `Liar.say`."""
 
 
 class Liar:

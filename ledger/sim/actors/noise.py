@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from ledger.chain.transaction import Transaction
 from ledger.consensus.messages import Commit, Message, Prepare, PrePrepare, ViewChange
 from ledger.node.net.frames import GetBlocks, GetHeard, GetManifest, Transactions, encode_frame
-from ledger.sim.actors.lie import MESSAGES, Lie, Said
+from ledger.sim.actors.liar import Liar, Lie
 from ledger.sim.actors.serving import FAR, flipped
-
-if TYPE_CHECKING:
-    from ledger.sim.actors.liar import Liar
+from ledger.sim.actors.speech import MESSAGES, Said
 
 
 class Replay(Lie):

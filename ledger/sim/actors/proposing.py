@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ledger.chain import merkle
 from ledger.chain.block import Block, identities_hash
@@ -12,12 +12,10 @@ from ledger.chain.transaction import decode_transaction
 from ledger.consensus.messages import Commit, NewView, Prepare, PrePrepare
 from ledger.contracts.blocks import candidate
 from ledger.sim.actors.coalition import with_header
-from ledger.sim.actors.lie import Lie, Said, proposal_of
+from ledger.sim.actors.liar import Liar, Lie
+from ledger.sim.actors.speech import Said, proposal_of
 from ledger.sim.actors.voting import reproposed
 from ledger.sim.oddity import OddMachine
-
-if TYPE_CHECKING:
-    from ledger.sim.actors.liar import Liar
 
 #: Makes an invalid block of a valid one; None where that cannot be done now.
 Spoil = Callable[["Liar", Block], Block | None]

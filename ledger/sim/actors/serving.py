@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -31,10 +30,8 @@ from ledger.node.net.frames import (
     Trail,
 )
 from ledger.sim.actors.coalition import with_header
-from ledger.sim.actors.lie import Lie, Said
-
-if TYPE_CHECKING:
-    from ledger.sim.actors.liar import Liar
+from ledger.sim.actors.liar import Liar, Lie
+from ledger.sim.actors.speech import Said
 
 ANSWERS = (Blocks, Manifest, Chunk, Trail, Heard, Outcome)
 #: Heights up to this far above the truth are claimed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -13,10 +12,8 @@ from ledger.consensus.messages import (
     Prepare,
     PrePrepare,
 )
-from ledger.sim.actors.lie import MESSAGES, Lie, Said, proposal_of
-
-if TYPE_CHECKING:
-    from ledger.sim.actors.liar import Liar
+from ledger.sim.actors.liar import Liar, Lie
+from ledger.sim.actors.speech import MESSAGES, Said, proposal_of
 
 
 def reproposed(liar: Liar, said: PrePrepare | NewView, twin: PrePrepare) -> PrePrepare | NewView:

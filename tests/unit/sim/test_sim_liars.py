@@ -9,7 +9,7 @@ from ledger.consensus.messages import ViewChange
 from ledger.consensus.statements import Endorsement, PreparedCertificate
 from ledger.node.net.frames import Chunk, Outcome
 from ledger.sim.actors.catalogue import LIES, corrupt, liars_of
-from ledger.sim.actors.lie import Said
+from ledger.sim.actors.speech import Said
 from ledger.sim.checker import Broken
 from ledger.sim.explore import explore
 from ledger.sim.founding import consortium
