@@ -19,6 +19,7 @@ from ledger.node.net.pki import TlsKey
 from ledger.node.setup.home import load_home
 
 NODE = "north-1"
+VALIDATORS = {"east-1", "south-1", "west-1", "north-1"}
 NOW = datetime.datetime.now(datetime.UTC)
 
 
@@ -28,7 +29,7 @@ def nothing_happened(consortium: Consortium) -> Iterator[None]:
     before = consortium.agreement()
     yield
     assert consortium.agreement().state_root == before.state_root
-    until(lambda: len(connected(consortium)) == len(consortium.nodes) - 1, "all peers connected")
+    until(lambda: connected(consortium) >= VALIDATORS - {NODE}, "all validators connected")
     consortium.anchor(NODE)
 
 
