@@ -81,6 +81,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._count = 0
         self._current: Process | None = None
         self._busy: dict[int, tuple[Executor, float]] = {}
+        self._dying: Process | None = None
         #: How many steps were made.
         self.steps = 0
         #: What went wrong in callbacks and in tasks that nobody waited for.
@@ -168,6 +169,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def kill(self, process: Process) -> None:
         """End a process: its tasks see that they were cancelled, then nothing of it runs."""
+        self._dying = process
         if process.paused is not None:
             self.resume(process)
         before = asyncio._get_running_loop()
@@ -181,6 +183,7 @@ class SimLoop(asyncio.BaseEventLoop):
         finally:
             asyncio._set_running_loop(before)
             process.alive = False
+            self._dying = None
         for task in list(process.tasks):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
 
@@ -275,6 +278,8 @@ class SimLoop(asyncio.BaseEventLoop):
     def _carry_out(
         self, future: asyncio.Future[Any], func: Callable[..., Any], args: tuple[Any, ...]
     ) -> None:
+        if self._dying is not None and RUNNING.get() is self._dying:
+            return  # a thread has no last words: what it had not done yet, it never does
         try:
             result = func(*args)
         except PowerLoss as loss:
