@@ -17,6 +17,7 @@ import structlog
 from ledger.chain import supplier
 from ledger.chain.codec import Malformed
 from ledger.chain.compression import decompress
+from ledger.chain.database.errors import StoreAway, StoreBusy, StoreFull
 from ledger.chain.handover import Trust
 from ledger.chain.snapshot import (
     MAX_CHUNK_BYTES,
@@ -43,6 +44,8 @@ LARGEST_WINDOW: Final = 30.0
 #: not: more in flight would only wait, and make others wait.
 TARGET_SECONDS: Final = 3.0
 #: A snapshot that the chain has left so many thresholds behind is given up for a newer one; what
+#: How long to wait where there is no room for the pieces, in seconds.
+PAUSE_SECONDS: Final = 5.0
 #: has arrived serves that as well.
 _ROUNDS: Final = 3
 
@@ -155,6 +158,11 @@ class SnapshotSync:
                     await asyncio.to_thread(self._store.staging().clear)
                     continue
                 return True
+            return False
+        except (StoreFull, StoreBusy, StoreAway) as error:
+            # What is staged stays, and the next attempt goes on from it.
+            _log.error("snapshot_interrupted", error=str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
             return False
         finally:
             self._plan = None
