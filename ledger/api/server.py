@@ -12,6 +12,9 @@ from starlette.types import ASGIApp
 
 BACKLOG = 512
 MAX_CONNECTIONS = 512
+#: How long an idle connection stays open, in seconds: longer than clients keep theirs (httpx: 5),
+#: or a request can meet the end of its connection half-way.
+KEEP_ALIVE_S = 20
 GRACE_S = 2
 
 
@@ -43,6 +46,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
         log_level="warning",
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)

@@ -19,7 +19,7 @@ from tests.support.reference import ReferenceModel
 
 #: The same ones every time, and some that nobody has seen yet.
 FIXED = int(os.environ.get("HEALTH_LEDGER_SEEDS", "80"))
-FRESH = max(FIXED // 10, 1)
+FRESH = max(FIXED // 20, 1)
 #: Of so many runs one is executed once more by the reference model.
 SHARE = 8
 
