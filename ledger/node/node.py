@@ -313,6 +313,7 @@ class Node:
         await self.links.start()
         spawn = self._jobs.spawn
         spawn(self.sync.run())
+        spawn(self._reception.damage())
         spawn(self._provider.run())
         spawn(self.inbox.repeat())
         spawn(self._testimony.run())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
 
-from ledger.chain.store import StoreAway
+from ledger.chain.store import StoreAway, StoreUnusable
 from ledger.node.net.frames import Frame
 
 F = TypeVar("F", bound=Frame)
@@ -20,6 +21,7 @@ class Reception:
 
     def __init__(self) -> None:
         self._handlers: dict[type[object], Callable[[str, Any], None]] = {}
+        self._damage: asyncio.Queue[StoreUnusable] = asyncio.Queue()
 
     def on(self, kind: type[F], handler: Callable[[str, F], None]) -> None:
         """Let ``handler`` have the frames of a kind, with the peer's id.
@@ -32,7 +34,8 @@ class Reception:
     def receive(self, peer: str, frame: Frame) -> None:
         """Take one frame of an established connection.
 
-        One that cannot be answered because the database is gone is as good as lost on the way.
+        One that cannot be answered because the database is gone is as good as lost on the way. That
+        the store is damaged is no fault of the peer: `damage` tells it.
         """
         handler = self._handlers.get(type(frame))
         if handler is None:
@@ -41,3 +44,9 @@ class Reception:
             handler(peer, frame)
         except StoreAway:
             _log.debug("frame_dropped", peer=peer, kind=type(frame).__name__)
+        except StoreUnusable as error:
+            self._damage.put_nowait(error)
+
+    async def damage(self) -> None:
+        """Wait until a frame meets a damaged store, then raise that `StoreUnusable`."""
+        raise await self._damage.get()
