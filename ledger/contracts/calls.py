@@ -37,6 +37,8 @@ def lower_call(node: ast.Call, scope: Scope) -> Code:
         return _function(node, name, scope)
     if name in host.WITH_FIELDS:
         return _with_fields(node, host.WITH_FIELDS[name], scope)
+    if name in host.VERDICTS:
+        return _verdict(node, host.VERDICTS[name], scope)
     if name in BUILTINS:
         if name == "len":
             return _len(node, scope)
@@ -134,8 +136,8 @@ def _len(node: ast.Call, scope: Scope) -> Code:
     return length
 
 
-def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope) -> Code:
-    positional = [scope.lower(argument) for argument in node.args]
+def _collected(node: ast.Call, scope: Scope) -> Callable[[Frame], dict[str, Any]]:
+    """The named fields of a call, in a dict."""
     fields = [(keyword.arg or "", scope.lower(keyword.value)) for keyword in node.keywords]
 
     def collected(f: Frame) -> dict[str, Any]:
@@ -144,6 +146,19 @@ def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope) -> 
             made[name] = code(f)
         return made
 
+    return collected
+
+
+def _verdict(node: ast.Call, effect: str, scope: Scope) -> Code:
+    rule = scope.lower(node.args[0])
+    collected = _collected(node, scope)
+    line = node.lineno
+    return lambda f: host.verdict(f[0], effect, line, rule(f), collected(f))
+
+
+def _with_fields(node: ast.Call, function: Callable[..., Any], scope: Scope) -> Code:
+    positional = [scope.lower(argument) for argument in node.args]
+    collected = _collected(node, scope)
     if len(positional) == 1:
         first = positional[0]
         return lambda f: function(f[0], first(f), collected(f))

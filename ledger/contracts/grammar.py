@@ -48,6 +48,12 @@ HOST: Final[dict[str, Signature]] = {
     "merkle_root": _named("leaf", "index", "size", "path"),
     "verify_signature": _named("key", "message", "signature"),
     "commitment": _named("salt", "text"),
+    "permits": Signature(("rule",), 1, fields=True),
+    "obliges": Signature(("rule",), 1, fields=True),
+    "limits": Signature(("rule",), 1, fields=True),
+    "denies": Signature(("rule",), 1, fields=True),
+    "forbids": Signature(("rule",), 1, fields=True),
+    "silent": Signature(("rule",), 1, fields=True),
 }
 
 PRELUDE: Final = frozenset(HOST) | DECORATORS | STATE_TYPES

@@ -44,6 +44,11 @@ MAX_EVENT_BYTES: Final = 64 * limits.KIB
 MAX_MESSAGE: Final = 200
 MAX_MERKLE_PATH: Final = 64
 
+#: What a verdict consists of; it costs one gas for each.
+VERDICT_FIELDS: Final = (
+    "effect", "rule", "contract", "version", "line", "until", "duties", "facts",
+)  # fmt: skip
+
 _ABSENT: Final = object()
 _UNSAFE_IN_KEY: Final = re.compile("[/\x00-\x1f\x7f-\x9f]")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -53,6 +58,10 @@ _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 class Callee(Protocol):
     """A program, as a calling contract sees it."""
+
+    @property
+    def version(self) -> int:
+        """Which version of the contract this is, from 1."""
 
     def kind(self, method: str) -> str | None:
         """init, export or query; None where there is no such method."""
@@ -129,6 +138,7 @@ class Run(Meter):
         "prefix",
         "readonly",
         "stack",
+        "version",
     )
 
     def __init__(
@@ -154,6 +164,8 @@ class Run(Meter):
         self.nesting = 0
         self.events: list[Event] = []
         self.event_bytes = 0
+        #: Version of the contract that is running.
+        self.version = 0
 
 
 def _key_part(part: Any) -> str:
@@ -280,9 +292,10 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
         if contract in run.stack:
             raise Failure("reentrant", "a contract that is running can only be queried")
     copied = unpack(pack(run, arguments, limits.MAX_STATE_VALUE_BYTES))
-    before = run.contract, run.prefix, run.caller, run.readonly
+    before = run.contract, run.prefix, run.caller, run.readonly, run.version
     run.caller = run.contract
     run.contract = contract
+    run.version = program.version
     run.prefix = contract + "/"
     run.readonly = run.readonly or kind == "query"
     run.stack.append(contract)
@@ -290,10 +303,29 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
     value = program.enter(run, method, copied)
     run.nesting -= CALL_NESTING
     run.stack.pop()
-    run.contract, run.prefix, run.caller, run.readonly = before
+    run.contract, run.prefix, run.caller, run.readonly, run.version = before
     # A scalar is its own copy.
     raw = pack(run, value, limits.MAX_STATE_VALUE_BYTES)
     return value if type(value) in SCALARS else unpack(raw)
+
+
+def verdict(run: Run, effect: str, line: int, rule: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """What a rule says to a request, with the place in the contract where it says so."""
+    if type(rule) is not str or _CODE.fullmatch(rule) is None:
+        raise Failure("value_error", "a rule is named by a short word")
+    run.charge(len(VERDICT_FIELDS) + 2 * len(fields))
+    duties = fields.pop("duties", None)
+    until = fields.pop("until", 0)
+    return {
+        "effect": effect,
+        "rule": rule,
+        "contract": run.contract,
+        "version": run.version,
+        "line": line,
+        "until": _typed("until", int, until),
+        "duties": [] if duties is None else _typed("duties", list, duties),
+        "facts": fields,
+    }
 
 
 def _digest(run: Run, data: Any) -> bytes:
@@ -360,3 +392,12 @@ HOST: Final[dict[str, Callable[..., Any]]] = {
     "commitment": _commitment,
 }
 WITH_FIELDS: Final[dict[str, Callable[..., Any]]] = {"emit": emit, "call": call}
+#: Functions of the prelude by which a rule answers, with the effect that they state.
+VERDICTS: Final = {
+    "permits": "permit",
+    "obliges": "oblige",
+    "limits": "limit",
+    "denies": "deny",
+    "forbids": "forbid",
+    "silent": "none",
+}

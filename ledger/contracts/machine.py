@@ -64,8 +64,17 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class _Installed:
+    """A version of a contract that is in force from a height on."""
+
     program: Program
+    version: int
     since: int
+
+    def kind(self, method: str) -> str | None:
+        return self.program.kind(method)
+
+    def enter(self, run: Run, method: str, arguments: dict[str, Any]) -> Any:
+        return self.program.enter(run, method, arguments)
 
 
 class _Unknown:
@@ -255,7 +264,8 @@ class Machine:
                 raise Failure("unknown_contract", "no such contract")
             if program.kind(call.method) != kind:
                 raise Failure("unknown_method", f"no {kind} of that name")
-            value = self._enter(run, program, call, decoded=kind == "export")
+            run.version = program.version
+            value = self._enter(run, program.program, call, decoded=kind == "export")
             raw = pack(run, value, max(room - run.event_bytes - _RESULT_OVERHEAD, 0))
         except Failure as failure:
             overlay.undo_to(mark)
@@ -281,7 +291,7 @@ class Machine:
 
     # Programs
 
-    def _find(self, overlay: Overlay, name: str, height: int) -> Program | None:
+    def _find(self, overlay: Overlay, name: str, height: int) -> _Installed | None:
         key = self._keys.get(name)
         if key is None:
             if not _is_contract_name(name):
@@ -298,7 +308,7 @@ class Machine:
             if len(self._installed) >= self._cache_size:
                 self._installed.clear()
             self._installed[record] = installed
-        return installed.program if installed and installed.since <= height else None
+        return installed if installed and installed.since <= height else None
 
     def _install(self, overlay: Overlay, record: bytes) -> _Installed | None:
         """Compile what a contract's record names; None where that is not a contract."""
@@ -310,7 +320,7 @@ class Machine:
         if hashing.SOURCE(text.encode()).hex() != fields["source"]:
             raise Malformed("a contract's source does not have the hash in its record")
         try:
-            return _Installed(_compile(text), fields["from"])
+            return _Installed(_compile(text), fields["version"], fields["from"])
         except InvalidContract:
             return None
 
@@ -363,6 +373,7 @@ class Machine:
             name,
             readonly=False,
         )
+        run.version = 1
         try:
             self._enter(run, program, Call(name, method, arguments), decoded=False)
         except Failure as failure:

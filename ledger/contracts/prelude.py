@@ -137,6 +137,47 @@ def call(contract: str, method: str, /, **arguments: Any) -> Any:
     _outside("call")
 
 
+def permits(
+    rule: str, /, *, until: int = 0, duties: list[str] | None = None, **facts: Any
+) -> dict[str, Any]:
+    """The rule permits, unless another one denies.
+
+    ``until``: block time at which a permit that rests on it ends, in ms; 0 for no end of its own.
+    ``duties``: what it binds the recipient to, as codes of HL7 v3-ActCode. The other fields are
+    what the rule relied on; they stand in the decision. So with the five below.
+    """
+    _outside("permits")
+
+
+def obliges(
+    rule: str, /, *, until: int = 0, duties: list[str] | None = None, **facts: Any
+) -> dict[str, Any]:
+    """The law obliges the holder to share: no patient's denial stops it, only what forbids does."""
+    _outside("obliges")
+
+
+def limits(
+    rule: str, /, *, until: int = 0, duties: list[str] | None = None, **facts: Any
+) -> dict[str, Any]:
+    """The rule permits nothing; whatever others permit is bound to these duties and this end."""
+    _outside("limits")
+
+
+def denies(rule: str, /, **facts: Any) -> dict[str, Any]:
+    """The rule denies: it prevails over all that permit, not over what the law obliges to."""
+    _outside("denies")
+
+
+def forbids(rule: str, /, **facts: Any) -> dict[str, Any]:
+    """The rule forbids, and nothing prevails over it."""
+    _outside("forbids")
+
+
+def silent(rule: str, /, **facts: Any) -> dict[str, Any]:
+    """The rule has nothing to say to the request, and why."""
+    _outside("silent")
+
+
 def digest(data: bytes) -> bytes:
     """SHA-256 of the bytes as they are, without a domain tag (32 bytes)."""
     _outside("digest")

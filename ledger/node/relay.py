@@ -22,7 +22,7 @@ PATHS: Final = 2
 #: How long a node above is given to answer before one further up is dialled too, in seconds.
 PATIENCE_SECONDS: Final = 10.0
 #: Kinds of institutions whose nodes feed others only when there is nobody else.
-LEAVES: Final = frozenset({"township-centre"})
+LEAVES: Final = frozenset({"township-centre", "village-station"})
 
 
 def feeders(node: str, validators: Sequence[str], followers: Sequence[str]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ NAMES = (
     "from_hex, height, init, merkle_root, now, query, require, signers, transaction, "
     "verify_signature"
 )
+VERDICTS = "denies, forbids, limits, obliges, permits, silent"
 IMPORT = f"from ledger.contracts.prelude import {NAMES}\n"
 
 

@@ -1,16 +1,24 @@
 """Access: who may see which record, for what, decided and written down before anything is shown.
 
 A request is answered at once and the answer stays on the chain with its reasons, whether it is yes
-or no. A rule that denies prevails; what no rule permits is denied; what is not understood is
-denied. A permit is for one person, one record and one purpose, and ends after a short time; a
-consent that is withdrawn later does not make it unlawful, and the short time keeps that small.
+or no. Every sharing contract that speaks of the purpose is asked, and this is how their answers
+become one:
+
+1. What a rule forbids is denied, whatever others say.
+2. What the law obliges the holder to share is permitted, also against a denial.
+3. What a rule denies is denied.
+4. What a rule permits is permitted, bound to the duties and the end of every rule that limits it.
+5. What no rule permits is denied, and so is what is not understood.
+
+A permit is for one person, one record and one purpose, and ends after a short time; a consent that
+is withdrawn later does not make it unlawful, and the short time keeps that small.
 
 In an emergency a physician may break the glass: the patient's own denials do not stop it, the
 patient is told, and an auditor of the commission judges it by a deadline. Who has a judgement
 overdue, or was found to have abused it, cannot do it again.
 """
 
-from ledger.contracts.prelude import Map, Value, call, call_index, emit, export, init, now, query, require, signers, transaction
+from ledger.contracts.prelude import Map, Value, call, call_index, denies, emit, export, init, now, permits, query, require, signers, transaction
 
 # HL7 v3-PurposeOfUse: each purpose with the head of its branch.
 BRANCH = {
@@ -33,12 +41,15 @@ BRANCH = {
 
 # Who may act for a purpose at all. Marketing is for nobody.
 SUITED = {
-    "TREAT": ["physician", "nurse", "emergency-physician"],
+    "TREAT": ["physician", "nurse", "emergency-physician", "family-doctor", "village-doctor", "pharmacist"],
     "HPAYMT": ["insurer"],
-    "HOPERAT": ["auditor", "records-officer", "registrar", "physician", "nurse"],
+    "HOPERAT": [
+        "auditor", "supervisor", "records-officer", "registrar", "physician", "nurse", "family-doctor",
+        "village-doctor", "public-health-officer", "liaison", "vendor-engineer",
+    ],
     "HRESCH": ["researcher"],
-    "PATRQT": ["patient"],
-    "PUBHLTH": ["auditor", "physician", "nurse"],
+    "PATRQT": ["patient", "care-worker", "social-worker", "liaison"],
+    "PUBHLTH": ["auditor", "physician", "nurse", "public-health-officer", "family-doctor", "village-doctor"],
     "HMARKT": [],
 }
 BREAK_GLASS_ROLES = ["emergency-physician", "physician"]
@@ -58,6 +69,9 @@ BAR_HOURS = 720
 MAX_OPEN_REVIEWS = 32
 KEY_BYTES = 32
 HASH_BYTES = 32
+MAX_CASE = 64
+MAX_TOKENS = 32
+EFFECTS = ["permit", "oblige", "limit", "deny", "forbid", "none"]
 
 settings = Value("settings")
 decisions = Map("decisions")
@@ -68,28 +82,44 @@ barred = Map("barred")
 
 @init
 def found(policies: list, permit_hours: int, review_hours: int) -> None:
-    """Fix which contracts are asked, how long a permit lasts and when a review is due."""
+    """Fix which contracts are asked, how long a permit lasts and when a review is due.
+
+    A policy is the name of a contract, which is asked about every purpose, or the name and the
+    branches of purposes that it is asked about: "publichealth PUBHLTH HOPERAT".
+    """
     require(0 < permit_hours and permit_hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
     require(0 < review_hours and review_hours <= 720, "bad_hours", "a review is due in 1 to 720 hours")
-    settings.set({"policies": policies, "permit": permit_hours * HOUR, "review": review_hours * HOUR})
+    asked = {}
+    for branch in SUITED:
+        asked[branch] = []
+        for policy in policies:
+            words = policy.split(" ")
+            if len(words) == 1 or branch in words:
+                asked[branch].append(words[0])
+    settings.set({"asked": asked, "permit": permit_hours * HOUR, "review": review_hours * HOUR})
 
 
 # --- Asking ------------------------------------------------------------------------------------
 
 
 @export
-def request(pointer: dict, proof: dict, purpose: str, institution: str, reply_key: bytes) -> dict:
+def request(
+    pointer: dict, proof: dict, purpose: str, institution: str, reply_key: bytes,
+    case: str = "", labels: list = [],
+) -> dict:
     """Ask for one record, for one purpose, acting for one institution; returns the decision.
 
     Patients and their relatives act for no institution and leave it empty. `reply_key` is the
-    X25519 key to which the holder encrypts the record.
+    X25519 key to which the holder encrypts the record. `case` names what the request belongs to,
+    such as a consultation or a study. `labels` opens the pointer's commitment to its labels.
     """
     require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
+    require(len(case) <= MAX_CASE, "bad_case", "a case has at most 64 characters")
     who = requester(institution)
     record = call("records", "find", pointer=pointer, proof=proof)
     terms = settings.get()
-    verdict = judged(pointer, record, purpose, institution, who, terms["policies"])
-    return written(pointer, record, purpose, institution, reply_key, who, verdict, terms["permit"])
+    verdict = judged(pointer, record, purpose, institution, who, case, labels, terms["asked"])
+    return written(pointer, record, purpose, institution, reply_key, who, case, verdict, terms["permit"])
 
 
 @export
@@ -104,9 +134,9 @@ def break_glass(pointer: dict, proof: dict, institution: str, reply_key: bytes, 
     who = requester(institution)
     record = call("records", "find", pointer=pointer, proof=proof)
     open = open_reviews.get(who["id"], [])
-    verdict = emergency(record, who, open)
+    verdict = alone(emergency(record, who, open, reason))
     terms = settings.get()
-    decision = written(pointer, record, "BTG", institution, reply_key, who, verdict, terms["permit"])
+    decision = written(pointer, record, "BTG", institution, reply_key, who, "", verdict, terms["permit"])
     if decision["outcome"] == "permit":
         due = now() + terms["review"]
         open.append({"request": decision["id"], "due": due})
@@ -128,76 +158,118 @@ def requester(institution: str) -> dict:
 # --- Deciding ----------------------------------------------------------------------------------
 
 
-def judged(pointer: dict, record: dict, purpose: str, institution: str, who: dict, policies: list) -> dict:
+def judged(
+    pointer: dict, record: dict, purpose: str, institution: str, who: dict, case: str, labels: list, asked: dict
+) -> dict:
     """The decision on an ordinary request, with everybody who was asked."""
     if record["status"] != "anchored":
-        return ruling("deny", "records", record["status"], [])
+        return alone(denies(f"record-{record['status']}", record=record["name"]))
     if purpose not in BRANCH:
-        return ruling("deny", "access", "purpose-unknown", [])
+        return alone(denies("purpose-unknown"))
     if purpose == "BTG":
-        return ruling("deny", "access", "emergency-needs-break-glass", [])
+        return alone(denies("emergency-needs-break-glass"))
     branch = BRANCH[purpose]
     if branch == "PATRQT" and who["id"] == pointer["subject"]:
-        return ruling("permit", "access", "own-record", [])
+        return alone(permits("own-record"))
     if not overlap(who["roles"], SUITED[branch]):
-        return ruling("deny", "access", "role-not-suited", [])
+        return alone(denies("role-not-suited", roles=who["roles"]))
+    require(len(labels) <= MAX_TOKENS, "bad_labels", "at most 32 labels")
     return combined({
         "subject": pointer["subject"], "requester": who["id"], "roles": who["roles"],
-        "institution": institution, "purpose": purpose, "holder": pointer["holder"],
-        "record": record["name"].hex(), "kind": pointer["kind"],
-        "confidentiality": pointer["confidentiality"],
+        "institution": institution, "purpose": purpose, "branch": branch, "holder": pointer["holder"],
+        "record": record["name"].hex(), "kind": pointer["kind"], "case": case,
+        "confidentiality": pointer["confidentiality"], "labels": labels, "labels_root": pointer["labels"],
         "data_start": pointer["start"], "data_end": pointer["end"],
-    }, policies)
+    }, asked[branch])
 
 
 def combined(facts: dict, policies: list) -> dict:
-    """Ask every sharing contract in turn. One denial decides; without a permit it is denied."""
+    """Ask every sharing contract in turn, and make one answer of theirs."""
     path = []
-    permit = ""
+    asked = []
     for policy in policies:
         answer = call(policy, "decide", request=facts)
         answer["contract"] = policy
-        path.append(answer)
-        if answer["effect"] == "permit":
-            if permit == "":
-                permit = f"{policy}:{answer['rule']}"
-        elif answer["effect"] != "none":
-            return {"outcome": "deny", "rule": f"{policy}:{answer['rule']}", "path": path}
-    if permit != "":
-        return {"outcome": "permit", "rule": permit, "path": path}
-    return ruling("deny", "access", "nothing-permits", path)
+        asked.append(f"{policy}:{answer['rule']}")
+        if answer["effect"] != "none":
+            path.append(answer)
+    duties = []
+    until = 0
+    for answer in path:
+        if answer["effect"] == "limit":
+            duties = united(duties, answer["duties"])
+            until = earlier(until, answer["until"])
+    winner = first(path, "forbid")
+    if winner is None and all([answer["effect"] in EFFECTS for answer in path]):
+        for effect in ["oblige", "deny", "permit"]:
+            if winner is None:
+                winner = first(path, effect)
+    if winner is None:
+        winner = denies("nothing-permits" if all([answer["effect"] == "limit" for answer in path]) else "not-understood")
+        path.append(winner)
+    if winner["effect"] in ["permit", "oblige"]:
+        return {
+            "outcome": "permit", "by": winner, "path": path, "asked": asked,
+            "duties": united(duties, winner["duties"]), "until": earlier(until, winner["until"]),
+        }
+    return {"outcome": "deny", "by": winner, "path": path, "asked": asked, "duties": [], "until": 0}
 
 
-def emergency(record: dict, who: dict, open: list) -> dict:
+def first(path: list, effect: str) -> dict | None:
+    for answer in path:
+        if answer["effect"] == effect:
+            return answer
+    return None
+
+
+def alone(answer: dict) -> dict:
+    """A decision that this contract takes without asking others."""
+    outcome = "permit" if answer["effect"] == "permit" else "deny"
+    return {"outcome": outcome, "by": answer, "path": [answer], "asked": [], "duties": answer["duties"], "until": answer["until"]}
+
+
+def united(some: list, more: list) -> list:
+    return some + [item for item in more if item not in some]
+
+
+def earlier(one: int, other: int) -> int:
+    """The earlier of two ends, where 0 stands for none."""
+    if one == 0 or other == 0:
+        return one + other
+    return min(one, other)
+
+
+def emergency(record: dict, who: dict, open: list, reason: str) -> dict:
     """The decision on a break-glass request; consents are not asked."""
     if record["status"] != "anchored":
-        return ruling("deny", "records", record["status"], [])
+        return denies(f"record-{record['status']}", record=record["name"])
     if not overlap(who["roles"], BREAK_GLASS_ROLES):
-        return ruling("deny", "access", "role-not-suited", [])
+        return denies("role-not-suited", roles=who["roles"])
     if now() < barred.get(who["id"], 0):
-        return ruling("deny", "access", "barred-after-abuse", [])
+        return denies("barred-after-abuse", until=barred[who["id"]])
     if len(open) >= MAX_OPEN_REVIEWS:
-        return ruling("deny", "access", "too-many-open-reviews", [])
+        return denies("too-many-open-reviews")
     for review in open:
         if review["due"] <= now():
-            return ruling("deny", "access", "review-overdue", [])
-    return ruling("permit", "access", "break-glass", [])
+            return denies("review-overdue", request=review["request"])
+    return permits("break-glass", reason=reason)
 
 
-def ruling(outcome: str, contract: str, rule: str, path: list) -> dict:
-    step = {"contract": contract, "effect": outcome, "rule": rule, "consent": ""}
-    return {"outcome": outcome, "rule": f"{contract}:{rule}", "path": path + [step]}
-
-
-def written(pointer: dict, record: dict, purpose: str, institution: str, reply_key: bytes, who: dict, verdict: dict, lasts: int) -> dict:
+def written(
+    pointer: dict, record: dict, purpose: str, institution: str, reply_key: bytes, who: dict, case: str,
+    verdict: dict, lasts: int,
+) -> dict:
     """Put a decision on the chain and tell the patient."""
     permitted = verdict["outcome"] == "permit"
+    by = verdict["by"]
     decision = {
         "id": f"{transaction()}-{call_index()}",
         "outcome": verdict["outcome"],
-        "rule": verdict["rule"],
+        "rule": f"{by['contract']}:{by['rule']}",
         "path": verdict["path"],
+        "asked": verdict["asked"],
         "requester": who["id"],
+        "roles": who["roles"],
         "institution": institution,
         "subject": pointer["subject"],
         "record": record["name"],
@@ -205,10 +277,11 @@ def written(pointer: dict, record: dict, purpose: str, institution: str, reply_k
         "kind": pointer["kind"],
         "digest": pointer["digest"],
         "purpose": purpose,
+        "case": case,
         "reply_key": reply_key,
-        "obligations": duties(pointer["confidentiality"], purpose) if permitted else [],
+        "obligations": united(duties(pointer["confidentiality"], purpose), verdict["duties"]) if permitted else [],
         "time": now(),
-        "expires": now() + lasts if permitted else 0,
+        "expires": earlier(now() + lasts, verdict["until"]) if permitted else 0,
         "released": None,
         "received": None,
     }

@@ -10,11 +10,13 @@ ERTREAT) must be named one by one, nothing wider covers them; and a permit that 
 confidentiality covers normal records (N) only.
 """
 
-from ledger.contracts.prelude import Map, call, emit, export, height, init, now, query, require
+from ledger.contracts.prelude import Map, call, denies, emit, export, height, init, now, permits, query, require, silent
 
 ROLES = [
     "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
     "records-officer", "node", "insurer", "researcher",
+    "family-doctor", "village-doctor", "pharmacist", "public-health-officer", "social-worker", "care-worker",
+    "liaison", "vendor-engineer", "ethics-officer", "supervisor",
 ]
 CLASSES = [
     "laboratory", "imaging", "ecg", "pathology", "note", "prescription", "referral",
@@ -218,19 +220,19 @@ def decide(request: dict) -> dict:
     """
     purposes = PURPOSES.get(request["purpose"])
     if purposes is None or request["confidentiality"] not in RANK:
-        return {"effect": "deny", "rule": "not-understood", "consent": ""}
-    permit = ""
+        return denies("not-understood", purpose=request["purpose"])
+    permit = None
     for entry in in_force.get(request["subject"], []):
         for rule in entry["rules"]:
             if rule["effect"] == "deny":
                 if names(rule, request, purposes) and denial_reaches(rule, request):
-                    return {"effect": "deny", "rule": "patient-denies", "consent": entry["consent"]}
-            elif permit == "":
+                    return denies("patient-denies", consent=entry["consent"], given=entry["version"])
+            elif permit is None:
                 if names(rule, request, purposes) and permit_reaches(rule, request):
-                    permit = entry["consent"]
-    if permit == "":
-        return {"effect": "none", "rule": "no-consent-applies", "consent": ""}
-    return {"effect": "permit", "rule": "patient-permits", "consent": permit}
+                    permit = {"consent": entry["consent"], "given": entry["version"], "end": rule.get("end", 0)}
+    if permit is None:
+        return silent("no-consent-applies")
+    return permits("patient-permits", until=permit["end"], consent=permit["consent"], given=permit["given"])
 
 
 def names(rule: dict, request: dict, purposes: list) -> bool:

@@ -8,7 +8,12 @@ thing: give a node of her own institution another signing key, which binds nobod
 
 from ledger.contracts.prelude import Map, Value, call, digest, emit, export, height, init, query, require, signers
 
-KINDS = ["city-hospital", "county-hospital", "township-centre", "commission", "insurer", "research"]
+KINDS = [
+    "provincial-hospital", "city-hospital", "county-hospital", "township-centre", "community-centre",
+    "village-station", "internet-hospital", "maternal-child", "cdc", "emergency-service", "pharmacy",
+    "commission", "insurer", "research", "university", "vendor", "care-home", "hospice", "nursery", "school",
+    "custody", "police", "civil-affairs", "employer", "charity", "patient-body", "other-department",
+]
 PROPOSALS = [
     "add_institution", "remove_institution", "add_node", "remove_node", "rotate_key",
     "add_authority", "remove_authority", "set_validators", "set_parameters",

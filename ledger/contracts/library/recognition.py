@@ -5,7 +5,7 @@ ECG results of normal confidentiality, wherever they are held. The treating phys
 result: it is recognised, or refused for one of the coded reasons, and either is written down.
 """
 
-from ledger.contracts.prelude import Map, call, emit, export, init, now, query, require, signers
+from ledger.contracts.prelude import Map, call, emit, export, init, now, permits, query, require, signers, silent
 
 RECOGNISED = ["laboratory", "imaging", "ecg"]
 # Why a test is repeated, after the national measures on mutual recognition of 2022.
@@ -85,8 +85,8 @@ def decide(request: dict) -> dict:
         if "physician" in request["roles"] or "emergency-physician" in request["roles"]:
             for visit in visits.get(request["subject"], []):
                 if visit["institution"] == request["institution"] and now() < visit["until"]:
-                    return {"effect": "permit", "rule": "patient-is-checked-in", "consent": ""}
-    return {"effect": "none", "rule": "no-recognition", "consent": ""}
+                    return permits("patient-is-checked-in", visit_ends=visit["until"])
+    return silent("no-recognition")
 
 
 @query

@@ -6,7 +6,7 @@ closes the referral it names the records that go back, and the referring institu
 for fourteen more days.
 """
 
-from ledger.contracts.prelude import Map, call, emit, export, height, init, now, query, require, signers
+from ledger.contracts.prelude import Map, call, emit, export, height, init, now, permits, query, require, signers, silent
 
 TREATMENT = ["TREAT", "COC"]
 # A named record may be normal or restricted; a very restricted one needs the patient's own consent.
@@ -98,8 +98,8 @@ def decide(request: dict) -> dict:
         for path in paths.get(request["subject"], []):
             if path["to"] == request["institution"] and path["from"] == request["holder"]:
                 if now() < path["until"] and request["record"] in path["records"]:
-                    return {"effect": "permit", "rule": path["rule"], "consent": path["referral"]}
-    return {"effect": "none", "rule": "no-referral", "consent": ""}
+                    return permits(path["rule"], until=path["until"], referral=path["referral"])
+    return silent("no-referral")
 
 
 @query

@@ -9,9 +9,11 @@ from ledger.contracts.prelude import Map, call, caller, emit, export, fail, heig
 ROLES = [
     "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
     "records-officer", "node", "insurer", "researcher",
+    "family-doctor", "village-doctor", "pharmacist", "public-health-officer", "social-worker", "care-worker",
+    "liaison", "vendor-engineer", "ethics-officer", "supervisor",
 ]
 # Roles that only the people of one kind of institution can have.
-ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer"}
+ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer", "vendor-engineer": "vendor"}
 REVOCATION_REASONS = ["left", "key-lost", "key-stolen", "deceased", "misconduct", "entered-in-error"]
 
 MAX_KEYS = 8

@@ -29,16 +29,22 @@ LEAST_VALIDATORS = 4
 FOUNDING_CONTRACTS = ("governance", "registry", "authorities", "evidence")
 
 #: Roles that only one kind of institution can give to its people.
-ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer"}
+ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer", "vendor-engineer": "vendor"}
 
 InstitutionKind = Literal[
-    "city-hospital", "county-hospital", "township-centre", "commission", "insurer", "research"
-]
+    "provincial-hospital", "city-hospital", "county-hospital", "township-centre",
+    "community-centre", "village-station", "internet-hospital", "maternal-child", "cdc",
+    "emergency-service", "pharmacy", "commission", "insurer", "research", "university", "vendor",
+    "care-home", "hospice", "nursery", "school", "custody", "police", "civil-affairs", "employer",
+    "charity", "patient-body", "other-department",
+]  # fmt: skip
 Language = Literal["en", "zh"]
 NodeRole = Literal["validator", "observer"]
 PersonRole = Literal[
     "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
-    "records-officer", "insurer", "researcher",
+    "records-officer", "insurer", "researcher", "family-doctor", "village-doctor", "pharmacist",
+    "public-health-officer", "social-worker", "care-worker", "liaison", "vendor-engineer",
+    "ethics-officer", "supervisor",
 ]  # fmt: skip
 
 

@@ -32,10 +32,11 @@ def test_without_a_consent_the_answer_is_no(world: World) -> None:
     decision = world.requests("gao", world.anchored())
     assert decision["outcome"] == "deny"
     assert decision["rule"] == "access:nothing-permits"
-    asked = [(step["contract"], step["effect"]) for step in decision["path"]]
-    assert asked == [
-        ("consent", "none"), ("referral", "none"), ("recognition", "none"), ("access", "deny"),
+    assert decision["asked"] == [
+        "consent:no-consent-applies", "referral:no-referral", "recognition:no-recognition",
     ]  # fmt: skip
+    (step,) = decision["path"]
+    assert (step["contract"], step["effect"], step["version"]) == ("access", "deny", 1)
     assert decision["expires"] == 0
     assert decision["obligations"] == []
 
@@ -46,7 +47,7 @@ def test_a_consent_permits_and_the_decision_says_which(world: World) -> None:
     decision = world.requests("gao", record)
     assert decision["outcome"] == "permit"
     assert decision["rule"] == "consent:patient-permits"
-    assert decision["path"][0]["consent"] == "c1"
+    assert decision["path"][0]["facts"]["consent"] == "c1"
     assert decision["expires"] == world.time + 24 * HOUR
     assert decision["record"] == name_of(record)
     assert decision["reply_key"] == REPLY_KEY
@@ -72,7 +73,7 @@ def test_a_denial_prevails_over_a_permit_in_either_order(world: World) -> None:
     decision = world.requests("gao", record)
     assert decision["outcome"] == "deny"
     assert decision["rule"] == "consent:patient-denies"
-    assert decision["path"][-1]["consent"] == "c2"
+    assert decision["path"][-1]["facts"]["consent"] == "c2"
 
 
 def test_a_denial_prevails_over_other_contracts(world: World) -> None:
@@ -229,7 +230,7 @@ def test_a_malformed_request_gets_no_decision(
 
 def test_a_record_that_nobody_anchored_is_denied(world: World) -> None:
     permit_county(world)
-    assert world.requests("gao", pointer())["rule"] == "records:unknown"
+    assert world.requests("gao", pointer())["rule"] == "access:record-unknown"
 
 
 def test_a_record_that_no_longer_counts_is_denied(world: World) -> None:
@@ -237,13 +238,13 @@ def test_a_record_that_no_longer_counts_is_denied(world: World) -> None:
     permit_county(world)
     newer = name_of(pointer(size=7))
     world.does("city-1", "records", "supersede", holder="city", old=name_of(record), new=newer)
-    assert world.requests("gao", record)["rule"] == "records:superseded"
+    assert world.requests("gao", record)["rule"] == "access:record-superseded"
     world.does(
         "city-1", "records", "mark_error", holder="city", name=name_of(record),
         reason="wrong-patient",
     )  # fmt: skip
-    assert world.requests("gao", record)["rule"] == "records:entered-in-error"
-    assert world.breaks_glass("gao", record)["rule"] == "records:entered-in-error"
+    assert world.requests("gao", record)["rule"] == "access:record-entered-in-error"
+    assert world.breaks_glass("gao", record)["rule"] == "access:record-entered-in-error"
 
 
 @pytest.mark.parametrize(

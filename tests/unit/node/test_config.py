@@ -79,7 +79,9 @@ def test_an_unknown_kind_is_refused_with_file_line_and_field() -> None:
     )
     line = line_of(text, 'kind = "hospital"')
     (fault,) = faults(text)
-    assert fault.startswith(f"x.toml:{line}: institutions[2].kind: 'hospital' is not one of 'city-")
+    assert fault.startswith(
+        f"x.toml:{line}: institutions[2].kind: 'hospital' is not one of 'provincial-"
+    )
 
 
 def test_a_missing_field_is_reported_at_its_table() -> None:
