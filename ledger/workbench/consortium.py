@@ -1,4 +1,7 @@
-"""A small consortium in memory: the library's contracts, run by the real machine."""
+"""A small consortium in memory: the library's contracts, run by the real machine.
+
+The tests of the library and those of every author act on it. Times are milliseconds of block time.
+"""
 
 from __future__ import annotations
 

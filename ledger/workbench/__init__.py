@@ -1,0 +1,1 @@
+"""What authors of contracts work with: a consortium in memory, tests, explanations, trials."""

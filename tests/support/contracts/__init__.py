@@ -1,0 +1,38 @@
+"""The small consortium of the product, `ledger.workbench.consortium`, for the project's own tests.
+
+People, institutions and the arguments of the genesis are added there.
+"""
+
+from ledger.workbench.consortium import (
+    DAY,
+    HOUR,
+    INSTITUTIONS,
+    NEIGHBOUR,
+    NODES,
+    NOTE,
+    PATIENT,
+    PEOPLE,
+    REPLY_KEY,
+    START,
+    World,
+    key_of,
+    name_of,
+    pointer,
+)
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "INSTITUTIONS",
+    "NEIGHBOUR",
+    "NODES",
+    "NOTE",
+    "PATIENT",
+    "PEOPLE",
+    "REPLY_KEY",
+    "START",
+    "World",
+    "key_of",
+    "name_of",
+    "pointer",
+]
