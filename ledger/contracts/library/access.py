@@ -13,12 +13,17 @@ become one:
 A permit is for one person, one record and one purpose, and ends after a short time; a consent that
 is withdrawn later does not make it unlawful, and the short time keeps that small.
 
+Three of the facts that a rule states are passed on by every decision that it binds: `tell`, who has
+to be told besides the patient; `review_by` and `delete_by`, the block times by which the disclosure
+has to be judged and the copy deleted. The earliest counts. Who is bound to delete after use has
+done so when the permit ends.
+
 In an emergency a physician may break the glass: the patient's own denials do not stop it, the
 patient is told, and an auditor of the commission judges it by a deadline. Who has a judgement
 overdue, or was found to have abused it, cannot do it again.
 """
 
-from ledger.contracts.prelude import Map, Value, call, call_index, denies, emit, export, init, now, permits, query, require, signers, transaction
+from ledger.contracts.prelude import Map, Value, call, call_index, denies, emit, export, height, init, now, permits, query, require, signers, transaction
 
 # HL7 v3-PurposeOfUse: each purpose with the head of its branch.
 BRANCH = {
@@ -195,10 +200,12 @@ def combined(facts: dict, policies: list) -> dict:
             path.append(answer)
     duties = []
     until = 0
+    binding = []
     for answer in path:
         if answer["effect"] == "limit":
             duties = united(duties, answer["duties"])
             until = earlier(until, answer["until"])
+            binding.append(answer)
     winner = first(path, "forbid")
     if winner is None and all([answer["effect"] in EFFECTS for answer in path]):
         for effect in ["oblige", "deny", "permit"]:
@@ -211,8 +218,9 @@ def combined(facts: dict, policies: list) -> dict:
         return {
             "outcome": "permit", "by": winner, "path": path, "asked": asked,
             "duties": united(duties, winner["duties"]), "until": earlier(until, winner["until"]),
+            "binding": binding + [winner],
         }
-    return {"outcome": "deny", "by": winner, "path": path, "asked": asked, "duties": [], "until": 0}
+    return {"outcome": "deny", "by": winner, "path": path, "asked": asked, "duties": [], "until": 0, "binding": [winner]}
 
 
 def first(path: list, effect: str) -> dict | None:
@@ -225,7 +233,10 @@ def first(path: list, effect: str) -> dict | None:
 def alone(answer: dict) -> dict:
     """A decision that this contract takes without asking others."""
     outcome = "permit" if answer["effect"] == "permit" else "deny"
-    return {"outcome": outcome, "by": answer, "path": [answer], "asked": [], "duties": answer["duties"], "until": answer["until"]}
+    return {
+        "outcome": outcome, "by": answer, "path": [answer], "asked": [], "duties": answer["duties"],
+        "until": answer["until"], "binding": [answer],
+    }
 
 
 def united(some: list, more: list) -> list:
@@ -252,7 +263,7 @@ def emergency(record: dict, who: dict, open: list, reason: str) -> dict:
     for review in open:
         if review["due"] <= now():
             return denies("review-overdue", request=review["request"])
-    return permits("break-glass", reason=reason)
+    return permits("break-glass", reason=reason, tell=["auditor"], review_by=now() + settings.get()["review"])
 
 
 def written(
@@ -262,6 +273,17 @@ def written(
     """Put a decision on the chain and tell the patient."""
     permitted = verdict["outcome"] == "permit"
     by = verdict["by"]
+    obligations = united(duties(pointer["confidentiality"], purpose), verdict["duties"]) if permitted else []
+    expires = earlier(now() + lasts, verdict["until"]) if permitted else 0
+    tell = [] if who["id"] == pointer["subject"] else ["patient"]
+    review_by = 0
+    delete_by = 0
+    for answer in verdict["binding"]:
+        tell = united(tell, answer["facts"].get("tell", []))
+        review_by = earlier(review_by, answer["facts"].get("review_by", 0))
+        delete_by = earlier(delete_by, answer["facts"].get("delete_by", 0))
+    if delete_by == 0 and "DELAU" in obligations:
+        delete_by = expires
     decision = {
         "id": f"{transaction()}-{call_index()}",
         "outcome": verdict["outcome"],
@@ -275,18 +297,25 @@ def written(
         "record": record["name"],
         "holder": pointer["holder"],
         "kind": pointer["kind"],
+        "confidentiality": pointer["confidentiality"],
         "digest": pointer["digest"],
         "purpose": purpose,
         "case": case,
         "reply_key": reply_key,
-        "obligations": united(duties(pointer["confidentiality"], purpose), verdict["duties"]) if permitted else [],
+        "obligations": obligations,
+        "tell": tell,
+        "review_by": review_by,
+        "delete_by": delete_by,
         "time": now(),
-        "expires": earlier(now() + lasts, verdict["until"]) if permitted else 0,
+        "height": height(),
+        # Since which heights what is known of the requester and of the record has stood as it was.
+        "as_of": {"requester": who["version"], "record": record["version"]},
+        "expires": expires,
         "released": None,
         "received": None,
     }
     decisions[decision["id"]] = decision
-    emit("decided", request=decision["id"], subject=decision["subject"], outcome=decision["outcome"])
+    emit("decided", request=decision["id"], subject=decision["subject"], outcome=decision["outcome"], tell=tell)
     return decision
 
 

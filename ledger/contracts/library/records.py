@@ -92,27 +92,30 @@ def find(pointer: dict, proof: dict) -> dict:
     """Whether a pointer is anchored, and whether the record still counts.
 
     `proof` is empty for a record anchored alone, else {"root", "index", "size", "path"}. The
-    status is anchored, superseded, entered-in-error or unknown; "by" names the newer record.
+    status is anchored, superseded, entered-in-error or unknown; "by" names the newer record;
+    "version" is the height since which that is so, 0 for an unknown record.
     """
     require(well_formed(pointer), "bad_pointer", "not a record pointer")
     leaf = encode(pointer)
     name = digest(LEAF_TAG + leaf)
-    if not is_anchored(pointer["holder"], leaf, name, proof):
-        return {"status": "unknown", "name": name, "by": b""}
+    found = anchor_of(pointer["holder"], leaf, name, proof)
+    if found is None:
+        return {"status": "unknown", "name": name, "by": b"", "version": 0}
     mark = marks.get((pointer["holder"], name.hex()))
     if mark is None:
-        return {"status": "anchored", "name": name, "by": b""}
-    return {"status": mark["status"], "name": name, "by": mark["by"]}
+        return {"status": "anchored", "name": name, "by": b"", "version": found["height"]}
+    return {"status": mark["status"], "name": name, "by": mark["by"], "version": mark["height"]}
 
 
-def is_anchored(holder: str, leaf: bytes, name: bytes, proof: dict) -> bool:
+def anchor_of(holder: str, leaf: bytes, name: bytes, proof: dict) -> dict | None:
+    """The entry under which a pointer was anchored, alone or in a batch, or nothing."""
     if len(proof) == 0:
-        return name.hex() in singles
+        return singles.get(name.hex())
     root = merkle_root(leaf, proof["index"], proof["size"], proof["path"])
     if root is None or root != proof["root"]:
-        return False
+        return None
     batch = batches.get((holder, root.hex()))
-    return batch is not None and batch["size"] == proof["size"]
+    return batch if batch is not None and batch["size"] == proof["size"] else None
 
 
 def well_formed(pointer: dict) -> bool:

@@ -73,6 +73,7 @@ def affiliate(id: str, institution: str, roles: list) -> None:
         others.append({"institution": institution, "roles": roles})
     require(len(others) <= MAX_AFFILIATIONS, "too_many_affiliations")
     person["affiliations"] = others
+    person["version"] = height()
     persons[id] = person
     emit("affiliated", person=id, institution=institution)
 
@@ -90,6 +91,7 @@ def rotate_key(old: str, new: str, form: bytes = b"") -> None:
     del owners[old]
     person["keys"] = [key for key in person["keys"] if key != old]
     person["keys"].append(new)
+    person["version"] = height()
     persons[id] = person
     emit("key_rotated", person=id)
 
@@ -125,6 +127,7 @@ def replace_node_key(id: str, old: str, new: str, until: int) -> None:
     claim_key(new, id)
     person["keys"] = [old, new]
     person["endings"][old] = until
+    person["version"] = height()
     persons[id] = person
     emit("key_rotated", person=id)
 
@@ -171,7 +174,8 @@ def is_known(id: str) -> bool:
 
 @query
 def acting(key: str, institution: str, roles: list) -> dict:
-    """The person with this key and the person's roles when acting for this institution.
+    """The person with this key, the person's roles when acting for this institution, and the height
+    of the last change of the person's entry.
 
     Fails unless the person is in good standing and belongs to the institution, the institution has
     not left, and the person has one of the roles asked for, if any are.
@@ -183,7 +187,7 @@ def acting(key: str, institution: str, roles: list) -> dict:
             if len(roles) > 0:
                 suited = [role for role in affiliation["roles"] if role in roles]
                 require(len(suited) > 0, "role_missing", "the signer does not have the role for this")
-            return {"id": person["id"], "roles": affiliation["roles"]}
+            return {"id": person["id"], "roles": affiliation["roles"], "version": person["version"]}
     fail("not_affiliated", "the signer does not act for that institution")
 
 
@@ -204,7 +208,7 @@ def patient(key: str) -> dict:
     person = in_good_standing(key)
     for affiliation in person["affiliations"]:
         if affiliation["roles"] == ["patient"]:
-            return {"id": person["id"], "roles": ["patient"]}
+            return {"id": person["id"], "roles": ["patient"], "version": person["version"]}
     fail("institution_missing", "the signer must say for which institution")
 
 
@@ -269,6 +273,7 @@ def add_person(id: str, institution: str, roles: list, keys: list) -> None:
         "keys": keys,
         "status": "active",
         "since": height(),
+        "version": height(),
     }
 
 
@@ -304,5 +309,6 @@ def close(person: dict, reason: str) -> None:
     person["status"] = "revoked"
     person["reason"] = reason
     person["until"] = height()
+    person["version"] = height()
     persons[person["id"]] = person
     emit("revoked", person=person["id"], reason=reason)

@@ -268,6 +268,46 @@ def test_a_permit_carries_the_duties_of_level_and_purpose(
     )
 
 
+def test_a_decision_says_who_is_told_and_since_when_its_facts_stand(world: World) -> None:
+    record = world.anchored()
+    anchored_at = world.height
+    permit_county(world)
+    given_at = world.height
+    world.does("county-clerk", "registry", "affiliate", id="gao", institution="county",
+               roles=["physician"])  # fmt: skip
+    changed_at = world.height
+    decision = world.requests("gao", record)
+    assert decision["tell"] == ["patient"]
+    assert decision["height"] == world.height
+    assert decision["confidentiality"] == "N"
+    assert decision["as_of"] == {"requester": changed_at, "record": anchored_at}
+    assert decision["path"][0]["facts"] == {"consent": "c1", "given": given_at}
+    assert (decision["review_by"], decision["delete_by"]) == (0, 0)
+
+
+def test_nobody_is_told_that_a_patient_reads_her_own_record(world: World) -> None:
+    assert world.requests(PATIENT, world.anchored(), "PATRQT")["tell"] == []
+
+
+def test_a_broken_glass_is_told_to_an_auditor_and_has_a_date_for_the_review(world: World) -> None:
+    decision = world.breaks_glass("gao", world.anchored())
+    assert decision["tell"] == ["patient", "auditor"]
+    assert decision["review_by"] == world.time + 72 * HOUR
+
+
+def test_what_must_be_deleted_after_use_is_deleted_when_the_permit_ends(world: World) -> None:
+    permit_county(world, confidentiality="V", end=world.time + 2 * HOUR)
+    decision = world.requests("gao", world.anchored(confidentiality="V"))
+    assert decision["delete_by"] == decision["expires"] == world.time + 2 * HOUR
+
+
+def test_a_record_that_was_superseded_is_dated_by_the_mark(world: World) -> None:
+    old, new = world.anchored(), world.anchored(kind="imaging")
+    world.does("city-1", "records", "supersede", holder="city", old=name_of(old), new=name_of(new))
+    marked_at = world.height
+    assert world.requests("gao", old)["as_of"]["record"] == marked_at
+
+
 # --- Handing over ---------------------------------------------------------------------------------
 
 
