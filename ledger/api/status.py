@@ -111,6 +111,7 @@ class StatusModel(Model):
                     "pending_bytes": 1200,
                     "view_changes": 1,
                     "syncing": False,
+                    "ready_to_vote": True,
                     "next_expiry": {
                         "what": "TLS certificate of this node",
                         "expires": 1798761600000,
@@ -166,6 +167,7 @@ class StatusModel(Model):
     pending_bytes: int
     view_changes: int
     syncing: bool
+    ready_to_vote: bool
     next_expiry: ExpiryModel | None
     clock_behind: int
     divergence: DivergenceModel | None

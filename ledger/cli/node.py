@@ -113,6 +113,8 @@ def _show(found: dict[str, Any]) -> None:
         f"{found['pending_transactions']} transactions waiting",
         soft_wrap=True,
     )
+    if found["role"] == "observer" and not found["ready_to_vote"]:
+        out.print("[yellow]not ready to vote yet, if it were made a validator[/]")
     validators = Table("validator", "institution", "voted", "missing since", box=None)
     for member in found["validators"]:
         validators.add_row(

@@ -167,6 +167,8 @@ class Status(Answer, frozen=True, kw_only=True):
     proposer are those of the next one. ``reason``: one sentence, never empty. ``clock_behind``: by
     how many milliseconds this node's clock is behind the validators' (negative: ahead).
     ``divergence``: the newest difference in execution that was found. ``liars``: oldest first.
+    ``ready_to_vote``: it uses its vote or, without one, would from the first height that it is
+    given one for.
     """
 
     node: str
@@ -188,6 +190,7 @@ class Status(Answer, frozen=True, kw_only=True):
     pending_bytes: int = 0
     view_changes: int = 0
     syncing: bool = False
+    ready_to_vote: bool = True
     next_expiry: Expiry | None = None
     clock_behind: int = 0
     divergence: Divergence | None = None

@@ -125,11 +125,15 @@ class Neighbourhood:
             elected=will_validate(self._replica.read, self._node, head),
         )
 
-    async def keep_fed(self) -> None:
-        """Look again and again whether those who should feed this node do."""
+    async def keep_fed(self, curious: Callable[[], bool]) -> None:
+        """Look again and again whether those who should feed this node do.
+
+        ``curious``: whether it has to hear from every validator once.
+        """
         loop = asyncio.get_running_loop()
         dialled: set[str] = set()
         while True:
+            self.relay.curious = curious()
             wanted = self.relay.dial(loop.time())
             if wanted != dialled:
                 self.links.configure(self._addresses, wanted)

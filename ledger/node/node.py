@@ -318,7 +318,7 @@ class Node:
         spawn(self.inbox.repeat())
         spawn(self._testimony.run())
         spawn(self._expiry.run())
-        spawn(self.neighbourhood.keep_fed())
+        spawn(self.neighbourhood.keep_fed(lambda: not self._joining.vouched))
         self.seat.start()
         if self._desk is not None:
             spawn(self._desk.keep_anchored())
@@ -381,6 +381,7 @@ class Node:
 
     def _connected(self, peer: str, hello: frames.Hello) -> None:
         self._board.connected(peer)
+        self._joining.met(peer, hello.height)
         self.neighbourhood.met(peer)
         self.sync.heard(peer, hello.height)
         if peer in self.neighbourhood.upwards:

@@ -83,6 +83,10 @@ class Relay:
         self._validators: tuple[str, ...] = ()
         self._choices: tuple[str, ...] = ()
         self._elected = False
+        #: Whether this node has to hear from every validator once: what they say when they are
+        #: greeted tells a follower what it cannot have signed; see `Joining.follows`.
+        self.curious = False
+        self._greeted: set[str] = set()
         self._connected: set[str] = set()
         self._tried: dict[str, float] = {}
 
@@ -101,6 +105,7 @@ class Relay:
     def met(self, node: str) -> None:
         """A node is connected."""
         self._connected.add(node)
+        self._greeted.add(node)
         self._tried.pop(node, None)
 
     def lost(self, node: str) -> None:
@@ -138,7 +143,7 @@ class Relay:
             return {other for other in self._validators if other > self._node}
         if self._elected:
             return set(self._validators)
-        chosen: set[str] = set()
+        chosen = set(self._validators) - self._greeted if self.curious else set()
         paths = 0
         for node in self._choices:
             if paths == PATHS:

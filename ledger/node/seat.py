@@ -16,7 +16,6 @@ from ledger.node.mempool import Mempool
 from ledger.node.net.frames import Consensus, GetHeard
 from ledger.node.net.links import Links
 from ledger.node.signing.joining import Joining
-from ledger.node.signing.standing import behind
 
 
 class Seat:
@@ -74,6 +73,11 @@ class Seat:
         keyless = "" if self._driver is None else self._driver.keyless
         return (keyless or self._joining.reason) if self.taken else ""
 
+    @property
+    def ready(self) -> bool:
+        """Whether this node uses its vote, or would from the first height at which it had one."""
+        return not self.withheld if self.taken else self._joining.vouched
+
     def start(self) -> None:
         """Vote as soon as that cannot contradict an earlier vote."""
         if self.taken:
@@ -89,20 +93,11 @@ class Seat:
         self._spawn(self._keep_reminding())
         await driver.run()
 
-    def _look_on(self) -> None:
-        """Without a seat, and with every block that the validators have: see `followed`."""
-        if self._joining.vouched:
-            return
-        others = set(self.others)
-        claims = [peer.height for peer in self._links.peers() if peer.node in others]
-        height, validators = self._replica.head.height, self._replica.validators
-        if len(claims) >= validators.quorum and not behind(height, claims, validators):
-            self._spawn(self._joining.followed(height))
-
     def advance(self) -> None:
         """A block is final: vote on the next height if this node is a validator there."""
         if not self.taken:
-            self._look_on()
+            if not self._joining.vouched:
+                self._spawn(self._joining.follows())
             return
         if self._driver is None:
             self._take()

@@ -139,6 +139,7 @@ class StatusBoard:
             pending_bytes=self._mempool.size_bytes,
             view_changes=self._view_changes,
             syncing=self._sync.target > head.height + 1,
+            ready_to_vote=self._seat.ready,
             liars=tuple(
                 LiarStatus(node=node, what=what) for node, what in self._sync.liars.items()
             ),

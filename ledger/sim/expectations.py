@@ -165,6 +165,17 @@ def _stalled(stage: Stage, words: Sequence[str]) -> _Look:
     return lambda: (not stage.world.status(name).committing, stage.world.status(name).reason)
 
 
+def _ready(stage: Stage, words: Sequence[str]) -> _Look:
+    """``ready f1``: the nodes use their votes, or would if they had one."""
+    names = named(stage, words)
+
+    def look() -> tuple[bool, str]:
+        waiting = [name for name in names if not stage.world.status(name).ready_to_vote]
+        return not waiting, f"not ready to vote: {', '.join(waiting)}"
+
+    return look
+
+
 def _views(stage: Stage, words: Sequence[str]) -> _Look:
     """``views <= 1 on A``: how many views passed without a decision since that node started."""
     mark, number, *rest = words
@@ -230,6 +241,7 @@ EXPECTATIONS: Final[dict[str, Callable[[Stage, Sequence[str]], _Look]]] = {
     "reason": _reason,
     "committing": _committing,
     "stalled": _stalled,
+    "ready": _ready,
     "views": _views,
     "running": _running,
     "down": _down,

@@ -38,6 +38,7 @@ from ledger.node.signing.standing import (
     Stop,
     Vote,
     Wait,
+    overtaken,
 )
 
 _log = structlog.get_logger(__name__)
@@ -78,6 +79,10 @@ class Joining:
         self._position = position
         self._send = send
         self._admission = Admission(register.standing)
+        # The first head that each peer claimed since the start.
+        self._claims: dict[str, int] = {}
+        # One at a time sets the watermark.
+        self._noting = asyncio.Lock()
         self._voting = False
         #: The highest height of a signature that this node did not make, once it votes.
         self._foreign = 0
@@ -121,6 +126,10 @@ class Joining:
                 self._register.distrust()
                 self._admission.distrust()
                 _log.warning("signed_above_the_watermark", height=height)
+
+    def met(self, peer: str, height: int) -> None:
+        """A peer has connected, and claims a head of this height."""
+        self._claims.setdefault(peer, height)
 
     def lost(self, peer: str) -> None:
         """A peer is no longer connected."""
@@ -180,13 +189,15 @@ class Joining:
             verdict = self._admission.verdict(position.head.height, position.validators)
             match verdict:
                 case Vote():
-                    self._register.vouch(position.head.height)
+                    async with self._noting:
+                        self._register.vouch(position.head.height)
                     self._voting, self.reason = True, ""
                     return
                 case Stop(height):
                     raise _twin(self._node, height)
                 case Abstain(through):
-                    await asyncio.to_thread(self._register.abstain, through)
+                    async with self._noting:
+                        await asyncio.to_thread(self._register.abstain, through)
                     self._admission.abstain(through)
                     _log.warning("votes_withheld", through=through, height=position.head.height)
                 case Wait(reason):
@@ -196,13 +207,20 @@ class Joining:
     @property
     def vouched(self) -> bool:
         """Whether it is known up to which height this node may have signed."""
-        return self._admission.known.memory in (Memory.WHOLE, Memory.OLDER)
+        return self._voting or self._admission.known.memory in (Memory.WHOLE, Memory.OLDER)
 
-    async def followed(self, height: int) -> None:
-        """A node without a vote has the newest block of all: nothing forgotten lies above it."""
-        if not self.vouched:
-            await asyncio.to_thread(self._register.vouch, height)
-            self._admission.known = Standing(Memory.WHOLE)
+    async def follows(self) -> None:
+        """This node has no vote on the next height: see whether it can tell by now that nothing it
+        has forgotten is above its head, and note that. Raises `StoreError`."""
+        position = self._position()
+        height = position.head.height
+        if self.vouched or not overtaken(height, self._claims, position.validators):
+            return
+        async with self._noting:
+            if not self.vouched:
+                await asyncio.to_thread(self._register.vouch, height)
+                self._admission.known = Standing(Memory.WHOLE)
+                _log.info("votes_vouched_for", height=height)
 
     async def watch(self) -> None:
         """Look for another process with this node's key, as long as this one votes.

@@ -7,7 +7,7 @@ the others have decided them. `docs/protocol/consensus.md` has the argument for 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -113,6 +113,21 @@ def behind(height: int, claims: Collection[int], validators: ValidatorSet) -> bo
     """
     highest = sorted(claims, reverse=True)
     return any(height < claim for claim in highest[validators.faults : validators.faults + 1])
+
+
+def overtaken(height: int, claims: Mapping[str, int], validators: ValidatorSet) -> bool:
+    """Whether nothing that this node signed before it started is above the height after ``height``.
+
+    So it is when a quorum of that height's validators claimed, since the start, heads below
+    ``height``: had that height been decided by then, an honest one among them would have said so.
+
+    Args:
+        height: of this node's newest block.
+        claims: node → the first head that it claimed since this node started.
+        validators: those of the height after ``height``.
+    """
+    passed = [member for member in validators.members if claims.get(member.node, height) < height]
+    return len(passed) >= validators.quorum
 
 
 class Admission:

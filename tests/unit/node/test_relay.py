@@ -112,3 +112,14 @@ def test_a_follower_that_will_validate_keeps_connections_to_all_validators(relay
     assert relay.dial(0.0) == set(VALIDATORS)
     relay.arrange(VALIDATORS, names(60))
     assert relay.dial(0.0) == set(relay.choices[:PATHS])
+
+
+def test_a_follower_that_has_to_hear_from_all_validators_goes_round_them_once(relay):
+    relay.curious = True
+    assert relay.dial(0.0) == {*VALIDATORS, *relay.choices[:PATHS]}
+    for node in VALIDATORS[1:]:
+        relay.met(node)
+        relay.lost(node)
+    assert relay.dial(0.0) == {VALIDATORS[0], *relay.choices[:PATHS]}
+    relay.curious = False
+    assert relay.dial(0.0) == set(relay.choices[:PATHS])

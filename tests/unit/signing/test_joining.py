@@ -230,11 +230,51 @@ async def test_stored_votes_that_are_damaged_are_not_gone_by(rig: Rig) -> None:
         rig.answer(rig.prepare(3))
 
 
-async def test_a_node_without_a_vote_is_vouched_for_by_having_followed(rig: Rig) -> None:
+def claims(joining: Joining, *heights: int) -> None:
+    """Nodes n2, n3 … connect and say where their chains stand."""
+    for number, height in enumerate(heights, 2):
+        joining.met(f"n{number}", height)
+
+
+async def test_a_follower_is_vouched_for_once_its_chain_is_longer_than_any_was_at_its_start(
+    rig: Rig,
+) -> None:
     (rig.directory / "signer" / "watermark").unlink()
     assert not rig.start().vouched
-    await rig.joining.followed(2)
+    claims(rig.joining, 2, 2, 2)
+    await rig.joining.follows()
+    assert not rig.joining.vouched
+    rig.chain.append()
+    claims(rig.joining, 3, 3, 3)
+    await rig.joining.follows()
     assert rig.joining.vouched
+    assert rig.start().vouched
+
+
+@pytest.mark.parametrize("heights", [(1, 1), (1, 1, 2), (1, 1, 2**50), ()])
+async def test_of_fewer_than_a_quorum_nothing_follows(rig: Rig, heights: tuple[int, ...]) -> None:
+    (rig.directory / "signer" / "watermark").unlink()
+    claims(rig.start(), *heights)
+    await rig.joining.follows()
+    assert not rig.joining.vouched
+    assert not rig.start().vouched
+
+
+async def test_a_liar_that_claims_a_huge_chain_does_not_keep_a_follower_from_a_vote(
+    rig: Rig,
+) -> None:
+    (rig.directory / "signer" / "watermark").unlink()
+    rig.start().met("n1", 1)
+    claims(rig.joining, 2**50, 1, 1)
+    await rig.joining.follows()
+    assert rig.joining.vouched
+
+
+async def test_two_looks_at_once_note_it_once(rig: Rig) -> None:
+    (rig.directory / "signer" / "watermark").unlink()
+    claims(rig.start(), 1, 1, 1)
+    await asyncio.gather(*(rig.joining.follows() for _ in range(8)))
+    assert rig.watermark().mark is not None
     assert rig.start().vouched
 
 
