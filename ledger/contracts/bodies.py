@@ -10,8 +10,8 @@ from ledger.contracts.annotations import NAMES as TYPE_NAMES
 from ledger.contracts.annotations import read_annotation
 from ledger.contracts.facts import Findings, FunctionFacts, ModuleFacts, is_public_name
 from ledger.contracts.grammar import BUILTINS, HOST, METHODS, PRELUDE, STATE_METHODS
+from ledger.contracts.literals import read_literal
 from ledger.contracts.signatures import fit, signature_of
-from ledger.contracts.toplevel import read_literal
 
 _OPERATORS: Final = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 _COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)

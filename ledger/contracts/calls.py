@@ -10,6 +10,7 @@ from ledger.contracts import builtins, host, methods
 from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
 from ledger.contracts.meter import BUILTIN_CALL, FUNCTION_CALL, Failure
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Function, Scope
+from ledger.contracts.times import TIMES
 from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error, unpack
 from ledger.contracts.views import constant_of, is_view, lower_literal, lower_view, own, owned
 
@@ -24,6 +25,7 @@ _CONTEXT: Final[dict[str, Code]] = {
     "chain": lambda f: f[0].context.chain,
 }
 _NOTHING = frozenset({"require", "fail", "emit"})
+_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {**host.HOST, **TIMES}
 
 
 def lower_call(node: ast.Call, scope: Scope) -> Code:
@@ -47,7 +49,7 @@ def lower_call(node: ast.Call, scope: Scope) -> Code:
         return _CONTEXT[name]
     if name == "require" and not node.keywords:
         return _require(node, scope)
-    return _apply(host.HOST[name], node, HOST[name], scope)
+    return _apply(_FUNCTIONS[name], node, HOST[name], scope)
 
 
 def gives_nothing(node: ast.Call, scope: Scope) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 from ledger.contracts import operators
 from ledger.contracts.host import load_entry
+from ledger.contracts.literals import read_literal
 from ledger.contracts.meter import CONTENT_UNIT, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
-from ledger.contracts.toplevel import read_literal
 from ledger.contracts.values import SCALARS, equal
 from ledger.contracts.views import constant_of, lower_view
 

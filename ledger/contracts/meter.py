@@ -24,6 +24,8 @@ STATE_WRITE: Final = 300
 EVENT: Final = 100
 CONTRACT_CALL: Final = 300
 HASH: Final = 20
+#: Taking a time apart into a date, or putting one together.
+DATE: Final = 10
 SIGNATURE: Final = 2_500
 
 #: Encoded bytes of a value that one gas reads.

@@ -2,8 +2,8 @@
 
 A contract file is Python that ordinary tools can read; this module tells them what the names in it
 mean. On the ledger the names are bound by the interpreter and nothing in here runs: outside it the
-decorators leave functions as they are, state can be declared, and everything else raises
-`OutsideLedger`.
+decorators leave functions as they are, state can be declared, durations and dates are computed, and
+everything that needs a chain raises `OutsideLedger`.
 
 Keys of a `Map` are a str, an int or a tuple of those. Values are None, bool, int of 64 bits, str,
 bytes, and lists and str-keyed dicts of values.
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
+
+from ledger.contracts import dates as _dates
 
 Key = str | int | tuple[str | int, ...]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,6 +117,58 @@ def call_index() -> int:
 def chain() -> bytes:
     """Id of the chain (32 bytes); empty in the genesis, whose hash it is."""
     _outside("chain")
+
+
+def minutes(count: int) -> int:
+    """So many minutes, in milliseconds as block time is."""
+    return count * _dates.MINUTE
+
+
+def hours(count: int) -> int:
+    """So many hours, in milliseconds."""
+    return count * _dates.HOUR
+
+
+def days(count: int) -> int:
+    """So many days of 24 hours, in milliseconds."""
+    return count * _dates.DAY
+
+
+def date(year: int, month: int, day: int, offset: int = _dates.CHINA) -> int:
+    """When a day begins: midnight in China (UTC+8), or where clocks are ``offset`` ahead of UTC.
+
+    Fails with ``value_error`` for a day that is not in the calendar of the years 1 to 9999.
+    """
+    return _dates.date(year, month, day, offset)
+
+
+def year_of(time: int, offset: int = _dates.CHINA) -> int:
+    """The year that it is in China at a time, or where clocks are ``offset`` ahead of UTC."""
+    return _dates.civil(time, offset)[0]
+
+
+def month_of(time: int, offset: int = _dates.CHINA) -> int:
+    """The month, from 1 to 12."""
+    return _dates.civil(time, offset)[1]
+
+
+def day_of(time: int, offset: int = _dates.CHINA) -> int:
+    """The day of the month, from 1 to 31."""
+    return _dates.civil(time, offset)[2]
+
+
+def age(birth: int, at: int, offset: int = _dates.CHINA) -> int:
+    """Full years from a birth to a time, by birthdays; negative before the birth.
+
+    A year is full at the beginning of the birthday; for who was born on 29 February, in years
+    without that day, at the beginning of 1 March.
+    """
+    return _dates.age(birth, at, offset)
+
+
+def add_months(time: int, months: int, offset: int = _dates.CHINA) -> int:
+    """The same day and time of day some months later; in a shorter month, on its last day."""
+    return _dates.add_months(time, months, offset)
 
 
 def require(condition: object, code: str, message: str = "") -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import Any, Final
 
-from ledger.chain.codec import MAX_INT, MIN_INT
 from ledger.contracts.annotations import ANYTHING, read_annotation
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
 from ledger.contracts.facts import (
@@ -17,41 +16,12 @@ from ledger.contracts.facts import (
     is_public_name,
 )
 from ledger.contracts.grammar import BUILTINS, DECORATORS, PRELUDE, PRELUDE_MODULE, STATE_TYPES
-from ledger.contracts.values import MAX_KEY
+from ledger.contracts.literals import read_literal
+from ledger.contracts.meter import DATE, Failure, Meter
+from ledger.contracts.times import CONSTANT, TIMES
 
 MAX_PARAMETERS: Final = 32
 MAX_STATE_NAME: Final = 64
-
-
-def read_literal(node: ast.expr) -> Any:
-    """The value of a literal expression.
-
-    Raises:
-        ValueError: it is no literal, or not of values that a contract has.
-    """
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        if isinstance(node.operand, ast.Constant) and type(node.operand.value) is int:
-            if -node.operand.value < MIN_INT:
-                raise ValueError
-            return -node.operand.value
-        raise ValueError
-    if isinstance(node, ast.Constant):
-        value = node.value
-        if type(value) is int and value > MAX_INT:
-            raise ValueError
-        if value is not None and type(value) not in (bool, int, str, bytes):
-            raise ValueError
-        return value
-    if isinstance(node, ast.List):
-        return [read_literal(item) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple([read_literal(item) for item in node.elts])
-    if isinstance(node, ast.Dict):
-        keys = [read_literal(key) if key is not None else None for key in node.keys]
-        if any(type(key) is not str or len(key) > MAX_KEY for key in keys):
-            raise ValueError
-        return dict(zip(keys, [read_literal(value) for value in node.values], strict=True))
-    raise ValueError
 
 
 class _ModuleReader:
@@ -133,14 +103,30 @@ class _ModuleReader:
             self.findings.add(node.annotation, "E019", "an unknown type")
         if not self._new_name(target, target.id):
             return
-        call = node.value
-        if isinstance(call, ast.Call):
-            self._state(target.id, call)
+        value = node.value
+        if isinstance(value, ast.Call) and not self._makes_constant(value):
+            self._state(target.id, value)
             return
         try:
-            self.facts.constants[target.id] = read_literal(call)
+            self.facts.constants[target.id] = read_literal(value, self._special)
         except ValueError:
-            self.findings.add(call, "E013", f"{target.id} is not a literal")
+            self.findings.add(value, "E013", f"{target.id} is not a literal")
+
+    def _makes_constant(self, call: ast.Call) -> bool:
+        return isinstance(call.func, ast.Name) and call.func.id in CONSTANT
+
+    def _special(self, node: ast.expr) -> Any:
+        """What a literal may hold beyond plain values: durations and dates of plain numbers."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            raise ValueError
+        name = node.func.id
+        if name not in CONSTANT or name not in self.facts.imports or node.keywords:
+            raise ValueError
+        arguments = [read_literal(argument) for argument in node.args]
+        try:
+            return TIMES[name](Meter(DATE), *arguments)
+        except (Failure, TypeError):
+            raise ValueError from None
 
     def _state(self, name: str, call: ast.Call) -> None:
         kind = call.func.id if isinstance(call.func, ast.Name) else ""
@@ -220,7 +206,7 @@ class _ModuleReader:
             if place >= without:
                 value = arguments.defaults[place - without]
                 try:
-                    default = read_literal(value)
+                    default = read_literal(value, self._special)
                 except ValueError:
                     self.findings.add(value, "E020", f"the default of {name} is not a literal")
             parameters.append(Parameter(name, annotation, default))

@@ -10,9 +10,9 @@ import ast
 from typing import Any
 
 from ledger.contracts import operators
+from ledger.contracts.literals import read_literal
 from ledger.contracts.meter import Meter
 from ledger.contracts.scope import Code, Frame, Scope
-from ledger.contracts.toplevel import read_literal
 from ledger.contracts.values import SCALARS, copy, is_mutable, size_of_literal
 
 

@@ -208,3 +208,21 @@ OPERATIONS: Final[list[str]] = [
     "x < y < x", "x == y == x", "(x, y)[0]", "{'k': x}['k']", "[x, y] == [y, x]",
     "(x, y) == (y, x)", "x == 1", "x != 'ab'", "x in (1, 'ab')", "x in ['b', 'ab']", "x > 1",
 ]  # fmt: skip
+
+#: Expressions of functions that only compute.
+COMPUTED: Final[list[str]] = [
+    "[days(3), hours(-5), minutes(90)]",
+    "days(200_000_000_000)",
+    "[date(y, m, 1) for y in [1, 1582, 1900, 1970, 2000, 2026, 2100, 9999] for m in range(1, 13)]",
+    "[date(2024, 2, 29), date(2026, 7, 4, 0), date(2026, 7, 4, hours(-11))]",
+    "date(2026, 2, 29)",
+    "date(10_000, 1, 1)",
+    "[[year_of(t * days(97)), month_of(t * days(97)), day_of(t * days(97))] for t in range(500)]",
+    "[year_of(-days(t * 367) - 1, hours(-3)) for t in range(500)]",
+    "[age(date(2008, 2, 29), date(y, m, d)) for y in [2025, 2026, 2028] for m in [2, 3] "
+    "for d in [1, 28]]",
+    "age(days(1), days(-800))",
+    "[add_months(date(2024, 1, 31) + 7, m) for m in range(-30, 30)]",
+    "add_months(0, 9_000_000_000_000_000_000)",
+    "year_of(9_000_000_000_000_000_000)",
+]

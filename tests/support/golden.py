@@ -14,8 +14,8 @@ from typing import Any
 from ledger.chain.codec import encode
 from ledger.chain.transaction import Call
 from ledger.contracts.checker import check
-from tests.support.corpus import OPERATIONS, REFUSED, RUNNING, VALUES
-from tests.support.language import IMPORT, Bench, run
+from tests.support.corpus import COMPUTED, OPERATIONS, REFUSED, RUNNING, VALUES
+from tests.support.language import COMPUTE, IMPORT, Bench, run
 
 COUNTER = """
 LIMITS = {"low": 1, "high": [10, 20]}
@@ -105,6 +105,10 @@ def outcomes() -> dict[str, Any]:
                                                    f"    {body}\n")}
             )
             for name, body in REFUSED.items()
+        },
+        "computed": {
+            expression: _outcome(run(f"return {expression}", top=COMPUTE))
+            for expression in COMPUTED
         },
         "running": {name: _outcome(run(body, gas=200_000)) for name, body in RUNNING.items()},
         "operations": operations,
