@@ -26,6 +26,7 @@ START = 1_780_000_000_000  # 2026-05-28
 
 PATIENT = "p-" + "1" * 32
 NEIGHBOUR = "p-" + "2" * 32
+INMATE = "p-" + "c" * 32
 
 INSTITUTIONS = {
     "city": "city-hospital",
@@ -33,6 +34,16 @@ INSTITUTIONS = {
     "township": "township-centre",
     "board": "commission",
     "fund": "insurer",
+    "cdc": "cdc",
+    "mch": "maternal-child",
+    "uni": "university",
+    "overseas": "university",
+    "school": "school",
+    "firm": "employer",
+    "aid": "charity",
+    "police": "police",
+    "lock": "custody",
+    "maker": "vendor",
 }
 #: name → institution and roles. The name is the id, but for patients, who have pseudonyms.
 PEOPLE = {
@@ -51,6 +62,23 @@ PEOPLE = {
     "payer": ("fund", ["insurer"]),
     PATIENT: ("city", ["patient"]),
     NEIGHBOUR: ("county", ["patient"]),
+    "officer": ("cdc", ["public-health-officer"]),
+    "mch-officer": ("mch", ["public-health-officer"]),
+    "ethics": ("city", ["ethics-officer"]),
+    "scholar": ("uni", ["researcher"]),
+    "fellow": ("overseas", ["researcher"]),
+    "teacher": ("school", ["liaison"]),
+    "firm-liaison": ("firm", ["liaison"]),
+    "donor": ("aid", ["liaison"]),
+    "sergeant": ("police", ["liaison"]),
+    "lock-doctor": ("lock", ["physician"]),
+    "lock-clerk": ("lock", ["registrar"]),
+    "guard": ("lock", ["liaison"]),
+    INMATE: ("lock", ["patient"]),
+    "engineer": ("maker", ["vendor-engineer"]),
+    "maker-chief": ("maker", ["governor"]),
+    "qc": ("city", ["supervisor"]),
+    "county-qc": ("county", ["supervisor"]),
 }
 NODES = {"city-1": "city", "county-1": "county", "township-1": "township", "board-1": "board"}
 REPLY_KEY = bytes(range(32))

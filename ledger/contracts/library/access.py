@@ -7,7 +7,8 @@ become one:
 1. What a rule forbids is denied, whatever others say.
 2. What the law obliges the holder to share is permitted, also against a denial.
 3. What a rule denies is denied.
-4. What a rule permits is permitted, bound to the duties and the end of every rule that limits it.
+4. What a rule permits is permitted, bound to the duties and the end of every rule that limits it,
+   and to the duties of every rule that permits it.
 5. What no rule permits is denied, and so is what is not understood.
 
 A permit is for one person, one record and one purpose, and ends after a short time; a consent that
@@ -21,6 +22,9 @@ done so when the permit ends.
 In an emergency a physician may break the glass: the patient's own denials do not stop it, the
 patient is told, and an auditor of the commission judges it by a deadline. Who has a judgement
 overdue, or was found to have abused it, cannot do it again.
+
+The patient is told of every decision at once. Only a legal duty can have her told later, at a date
+that its rule fixed before; then anybody can have the chain tell her, and nobody can put it off.
 """
 
 from ledger.contracts.prelude import Map, Value, call, call_index, denies, emit, export, height, init, now, permits, query, require, signers, transaction
@@ -181,7 +185,7 @@ def judged(
     require(len(labels) <= MAX_TOKENS, "bad_labels", "at most 32 labels")
     return combined({
         "subject": pointer["subject"], "requester": who["id"], "roles": who["roles"],
-        "institution": institution, "purpose": purpose, "branch": branch, "holder": pointer["holder"],
+        "institution": institution, "institution_kind": who["kind"], "purpose": purpose, "branch": branch, "holder": pointer["holder"],
         "record": record["name"].hex(), "kind": pointer["kind"], "case": case,
         "confidentiality": pointer["confidentiality"], "labels": labels, "labels_root": pointer["labels"],
         "data_start": pointer["start"], "data_end": pointer["end"],
@@ -203,8 +207,8 @@ def combined(facts: dict, policies: list) -> dict:
     binding = []
     for answer in path:
         if answer["effect"] == "limit":
-            duties = united(duties, answer["duties"])
             until = earlier(until, answer["until"])
+            duties = united(duties, answer["duties"])
             binding.append(answer)
     winner = first(path, "forbid")
     if winner is None and all([answer["effect"] in EFFECTS for answer in path]):
@@ -215,10 +219,14 @@ def combined(facts: dict, policies: list) -> dict:
         winner = denies("nothing-permits" if all([answer["effect"] == "limit" for answer in path]) else "not-understood")
         path.append(winner)
     if winner["effect"] in ["permit", "oblige"]:
+        # All that permit, not the first alone: the order of the policies decides no duty.
+        for answer in path:
+            if answer["effect"] == winner["effect"]:
+                duties = united(duties, answer["duties"])
+                binding.append(answer)
         return {
             "outcome": "permit", "by": winner, "path": path, "asked": asked,
-            "duties": united(duties, winner["duties"]), "until": earlier(until, winner["until"]),
-            "binding": binding + [winner],
+            "duties": duties, "until": earlier(until, winner["until"]), "binding": binding,
         }
     return {"outcome": "deny", "by": winner, "path": path, "asked": asked, "duties": [], "until": 0, "binding": [winner]}
 
@@ -307,6 +315,7 @@ def written(
         "review_by": review_by,
         "delete_by": delete_by,
         "time": now(),
+        "told": told_from(verdict["binding"]) if permitted else now(),
         "height": height(),
         # Since which heights what is known of the requester and of the record has stood as it was.
         "as_of": {"requester": who["version"], "record": record["version"]},
@@ -315,8 +324,34 @@ def written(
         "received": None,
     }
     decisions[decision["id"]] = decision
-    emit("decided", request=decision["id"], subject=decision["subject"], outcome=decision["outcome"], tell=tell)
+    if decision["told"] > now():
+        emit("sealed", request=decision["id"], told=decision["told"])
+    else:
+        emit("decided", request=decision["id"], subject=decision["subject"], outcome=decision["outcome"], tell=tell)
     return decision
+
+
+def told_from(binding: list) -> int:
+    """When the patient is told of a permit: now, or at the date that a legal duty has fixed; of
+    several duties the earliest date counts."""
+    dates = [answer["facts"].get("told", 0) for answer in binding if answer["effect"] == "oblige"]
+    return now() if len(dates) == 0 else max(now(), min(dates))
+
+
+@export
+def unseal(request: str) -> None:
+    """Anybody has the patient told of a sealed decision, once its date has come."""
+    decision = known(request)
+    require("unsealed" not in decision and decision["told"] > decision["time"], "not_sealed", "she was told before")
+    require(decision["told"] <= now(), "too_early", "the date has not come")
+    decision["unsealed"] = now()
+    decisions[request] = decision
+    emit("decided", request=request, subject=decision["subject"], outcome=decision["outcome"], tell=decision["tell"])
+
+
+def audience(decision: dict) -> str:
+    """Whom an event about a decision names: the patient, or nobody while it is sealed."""
+    return "" if decision["told"] > now() else decision["subject"]
 
 
 def duties(confidentiality: str, purpose: str) -> list:
@@ -342,7 +377,7 @@ def release(request: str, digest: bytes) -> None:
     require(decision["released"] is None, "already_released", "the release was written down before")
     decision["released"] = {"time": now(), "digest": digest, "matches": digest == decision["digest"]}
     decisions[request] = decision
-    emit("released", request=request, subject=decision["subject"])
+    emit("released", request=request, subject=audience(decision))
 
 
 @export
@@ -356,7 +391,7 @@ def receipt(request: str, digest: bytes, matches: bool) -> None:
     require(matches == (digest == decision["digest"]), "contradiction", "the digest says the opposite")
     decision["received"] = {"time": now(), "digest": digest, "matches": matches}
     decisions[request] = decision
-    emit("received", request=request, subject=decision["subject"], matches=matches)
+    emit("received", request=request, subject=audience(decision), matches=matches)
 
 
 # --- Review of emergencies ---------------------------------------------------------------------

@@ -69,8 +69,8 @@ def affiliate(id: str, institution: str, roles: list) -> None:
     person = known_person(id)
     others = [a for a in person["affiliations"] if a["institution"] != institution]
     if len(roles) > 0:
-        check_roles(id, institution, roles)
-        others.append({"institution": institution, "roles": roles})
+        kind = check_roles(id, institution, roles)
+        others.append({"institution": institution, "roles": roles, "kind": kind})
     require(len(others) <= MAX_AFFILIATIONS, "too_many_affiliations")
     person["affiliations"] = others
     person["version"] = height()
@@ -174,8 +174,8 @@ def is_known(id: str) -> bool:
 
 @query
 def acting(key: str, institution: str, roles: list) -> dict:
-    """The person with this key, the person's roles when acting for this institution, and the height
-    of the last change of the person's entry.
+    """The person with this key, the person's roles when acting for this institution, the height of
+    the last change of the person's entry, and the kind of the institution.
 
     Fails unless the person is in good standing and belongs to the institution, the institution has
     not left, and the person has one of the roles asked for, if any are.
@@ -187,7 +187,10 @@ def acting(key: str, institution: str, roles: list) -> dict:
             if len(roles) > 0:
                 suited = [role for role in affiliation["roles"] if role in roles]
                 require(len(suited) > 0, "role_missing", "the signer does not have the role for this")
-            return {"id": person["id"], "roles": affiliation["roles"], "version": person["version"]}
+            return {
+                "id": person["id"], "roles": affiliation["roles"], "version": person["version"],
+                "kind": affiliation["kind"],
+            }
     fail("not_affiliated", "the signer does not act for that institution")
 
 
@@ -208,7 +211,7 @@ def patient(key: str) -> dict:
     person = in_good_standing(key)
     for affiliation in person["affiliations"]:
         if affiliation["roles"] == ["patient"]:
-            return {"id": person["id"], "roles": ["patient"], "version": person["version"]}
+            return {"id": person["id"], "roles": ["patient"], "version": person["version"], "kind": ""}
     fail("institution_missing", "the signer must say for which institution")
 
 
@@ -262,14 +265,14 @@ def add_person(id: str, institution: str, roles: list, keys: list) -> None:
     require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in persons, "person_exists", "the id is taken")
     require(len(roles) > 0, "role_missing", "a person has at least one role")
-    check_roles(id, institution, roles)
+    kind = check_roles(id, institution, roles)
     require(len(keys) <= MAX_KEYS, "too_many_keys")
     for key in keys:
         claim_key(key, id)
     persons[id] = {
         "id": id,
         "home": institution,
-        "affiliations": [{"institution": institution, "roles": roles}],
+        "affiliations": [{"institution": institution, "roles": roles, "kind": kind}],
         "keys": keys,
         "status": "active",
         "since": height(),
@@ -277,19 +280,32 @@ def add_person(id: str, institution: str, roles: list, keys: list) -> None:
     }
 
 
-def check_roles(id: str, institution: str, roles: list) -> None:
+def check_roles(id: str, institution: str, roles: list) -> str:
+    """Refuse roles that the institution cannot give; returns the institution's kind."""
     details = call("governance", "institution", id=institution)
     require(details is not None and details["status"] == "member", "not_a_member")
     require(len(roles) <= len(ROLES), "unknown_role")
     for role in roles:
         require(role in ROLES, "unknown_role", "not a code of the list of roles")
         kind = ROLE_NEEDS_KIND.get(role, details["kind"])
-        require(kind == details["kind"], "role_not_for_kind", "that kind of institution has no such role")
+        if kind != details["kind"]:
+            lent = role == "vendor-engineer" and is_engineer(id)
+            require(lent, "role_not_for_kind", "that kind of institution has no such role")
     if "patient" in roles:
         require(roles == ["patient"], "patient_apart", "staff who are patients have a pseudonym for that")
         require(is_pseudonym(id), "bad_pseudonym", "a patient is p- and 32 hex digits, never a name")
     else:
         require(not is_pseudonym(id), "patient_apart", "a pseudonym is for a patient")
+    return details["kind"]
+
+
+def is_engineer(id: str) -> bool:
+    """Whether a person is an engineer of a vendor, who may work for a hospital as such."""
+    if id in persons:
+        for affiliation in persons[id]["affiliations"]:
+            if affiliation["kind"] == "vendor" and "vendor-engineer" in affiliation["roles"]:
+                return True
+    return False
 
 
 def is_pseudonym(id: str) -> bool:

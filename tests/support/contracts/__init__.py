@@ -6,6 +6,7 @@ People, institutions and the arguments of the genesis are added there.
 from ledger.workbench.consortium import (
     DAY,
     HOUR,
+    INMATE,
     INSTITUTIONS,
     NEIGHBOUR,
     NODES,
@@ -23,6 +24,7 @@ from ledger.workbench.consortium import (
 __all__ = [
     "DAY",
     "HOUR",
+    "INMATE",
     "INSTITUTIONS",
     "NEIGHBOUR",
     "NODES",

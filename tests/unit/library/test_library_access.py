@@ -32,9 +32,8 @@ def test_without_a_consent_the_answer_is_no(world: World) -> None:
     decision = world.requests("gao", world.anchored())
     assert decision["outcome"] == "deny"
     assert decision["rule"] == "access:nothing-permits"
-    assert decision["asked"] == [
-        "consent:no-consent-applies", "referral:no-referral", "recognition:no-recognition",
-    ]  # fmt: skip
+    asked = {"consent:no-consent-applies", "referral:no-referral", "recognition:no-recognition"}
+    assert asked <= set(decision["asked"])
     (step,) = decision["path"]
     assert (step["contract"], step["effect"], step["version"]) == ("access", "deny", 1)
     assert decision["expires"] == 0

@@ -32,7 +32,7 @@ def test_a_registrar_enrols_people_of_the_own_institution(world: World) -> None:
     who = world.asks("registry", "whois", key=key("li"))
     assert who == {
         "id": "li",
-        "affiliations": [{"institution": "city", "roles": ["physician"]}],
+        "affiliations": [{"institution": "city", "roles": ["physician"], "kind": "city-hospital"}],
         "status": "active",
     }
 
@@ -40,7 +40,9 @@ def test_a_registrar_enrols_people_of_the_own_institution(world: World) -> None:
 def test_every_founding_node_is_a_records_officer(world: World) -> None:
     node = world.asks("registry", "whois", key=key("city-1"))
     assert node["id"] == "city-1"
-    assert node["affiliations"] == [{"institution": "city", "roles": ["node", "records-officer"]}]
+    (affiliation,) = node["affiliations"]
+    assert affiliation["institution"] == "city"
+    assert affiliation["roles"] == ["node", "records-officer"]
 
 
 @pytest.mark.parametrize(
@@ -165,3 +167,16 @@ def test_only_the_first_institution_or_the_person_revokes(world: World) -> None:
 def test_nodes_and_members_enter_only_through_governance(world: World) -> None:
     assert world.refuses("clerk", "registry", "admit", people=[]) == "governance_only"
     assert world.refuses("clerk", "registry", "dismiss", id="city-1") == "governance_only"
+
+
+def test_the_engineer_of_a_vendor_can_work_for_a_hospital_as_such(world: World) -> None:
+    lent = {"id": "engineer", "institution": "city", "roles": ["vendor-engineer"]}
+    world.does("clerk", "registry", "affiliate", **lent)
+    acting = world.asks(
+        "registry", "acting", key=key("engineer"), institution="city", roles=["vendor-engineer"]
+    )
+    assert (acting["roles"], acting["kind"]) == (["vendor-engineer"], "city-hospital")
+    assert (
+        world.refuses("clerk", "registry", "affiliate", **{**lent, "id": "scholar"})
+        == "role_not_for_kind"
+    )
