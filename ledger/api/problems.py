@@ -77,11 +77,18 @@ class Problem(Exception):
 
 def archived(place: Archived) -> Problem:
     """The problem that says where something went which the node holds no more."""
-    detail = f"This node keeps the blocks from {place.base} on."
+    detail = f"Final at height {place.height}. This node keeps the blocks from {place.base} on."
     if place.file is not None and place.archived is not None:
         day = datetime.fromtimestamp(place.archived / 1000, UTC)
         detail += f" The block is archived in {place.file} since {day:%Y-%m-%d %H:%M} UTC."
-    return Problem(ARCHIVED, detail, base=place.base, file=place.file, archived=place.archived)
+    return Problem(
+        ARCHIVED,
+        detail,
+        height=place.height,
+        base=place.base,
+        file=place.file,
+        archived=place.archived,
+    )
 
 
 def problem_response(

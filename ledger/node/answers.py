@@ -41,10 +41,12 @@ class Archived(Answer, frozen=True, kw_only=True):
     """What was asked for is older than what the node keeps.
 
     ``base``: the first height that it holds whole. ``file``: the archive file with the block, and
-    ``archived``: when it was written; both None where the node never had the block.
+    ``archived``: when it was written; both None where the node never had the block. ``height``: of
+    the block, so that whoever asked for a transaction learns that it is final.
     """
 
     base: int
+    height: int
     file: str | None = None
     archived: int | None = None
 

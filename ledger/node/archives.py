@@ -28,7 +28,7 @@ class ArchiveShelf:
         base = self._store.base()
         if height >= base:
             return None
-        return _answer(base, self._store.archive_of(height))
+        return _answer(base, height, self._store.archive_of(height))
 
     def transaction(self, tx_id: bytes) -> Archived | None:
         """Where a transaction went; None if it is here, or nothing is known of it.
@@ -43,14 +43,15 @@ class ArchiveShelf:
         for entry in reversed(self._store.archives()):
             try:
                 with Archive(self._directory / entry.file) as opened:
-                    if opened.find(tx_id) is not None:
-                        return _answer(self._store.base(), entry)
+                    found = opened.find(tx_id)
+                    if found is not None:
+                        return _answer(self._store.base(), found[0], entry)
             except (Malformed, OSError):
                 continue
         return None
 
 
-def _answer(base: int, entry: StoredArchive | None) -> Archived:
+def _answer(base: int, height: int, entry: StoredArchive | None) -> Archived:
     if entry is None:
-        return Archived(base=base)
-    return Archived(base=base, file=entry.file, archived=entry.time)
+        return Archived(base=base, height=height)
+    return Archived(base=base, height=height, file=entry.file, archived=entry.time)

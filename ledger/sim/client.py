@@ -85,3 +85,9 @@ async def send(node: Node, ticket: Ticket, patience_s: float = PATIENCE_S) -> No
     outcome = node.service.outcome(ticket.transaction.id)
     if outcome is not None:
         ticket.height = outcome[0]
+        return
+    # The node went on from a snapshot meanwhile: it knows where the transaction is, not what came
+    # of it, and says so with 410.
+    place = await node.service.archived_transaction(ticket.transaction.id)
+    if place is not None:
+        ticket.height = place.height
