@@ -20,6 +20,7 @@ LIBRARY: Final = (
     "recognition",
     "access",
     "evidence",
+    "public_health",
 )
 
 

@@ -171,12 +171,12 @@ class World:
 
     def requests(
         self, who: str, record: dict[str, Any], purpose: str = "TREAT", institution: str = "",
-        proof: dict[str, Any] | None = None,
+        proof: dict[str, Any] | None = None, case: str = "",
     ) -> dict[str, Any]:  # fmt: skip
         """The decision on a request; the institution defaults to the requester's first."""
         decision: dict[str, Any] = self.does(
             who, "access", "request", pointer=record, proof=proof or {}, purpose=purpose,
-            institution=institution or self.home(who), reply_key=REPLY_KEY,
+            institution=institution or self.home(who), reply_key=REPLY_KEY, case=case,
         )  # fmt: skip
         return decision
 
@@ -262,8 +262,8 @@ def _contracts() -> list[GenesisContract]:
         "registry": {"people": people},
         "authorities": {"certificates": {name: f"CA of {name}" for name in INSTITUTIONS}},
         "access": {
-            "policies": ["consent", "referral", "recognition"], "permit_hours": 24,
-            "review_hours": 72,
+            "policies": ["consent", "referral", "recognition", "public_health PUBHLTH"],
+            "permit_hours": 24, "review_hours": 72,
         },
     }  # fmt: skip
     return [
