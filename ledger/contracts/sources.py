@@ -21,6 +21,7 @@ LIBRARY: Final = (
     "access",
     "evidence",
     "public_health",
+    "research",
 )
 
 

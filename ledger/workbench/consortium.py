@@ -260,9 +260,16 @@ def _contracts() -> list[GenesisContract]:
             "parameters": {"view_timeout": 2000},
         },
         "registry": {"people": people},
+        "research": {"abroad": ["overseas"]},
         "authorities": {"certificates": {name: f"CA of {name}" for name in INSTITUTIONS}},
         "access": {
-            "policies": ["consent", "referral", "recognition", "public_health PUBHLTH"],
+            "policies": [
+                "consent",
+                "referral",
+                "recognition",
+                "public_health PUBHLTH",
+                "research HRESCH",
+            ],
             "permit_hours": 24, "review_hours": 72,
         },
     }  # fmt: skip

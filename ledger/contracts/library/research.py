@@ -16,7 +16,6 @@ may not relink it to a person.
 from ledger.contracts.prelude import Map, Value, call, caller, days, denies, emit, export, init, limits, now, permits, query, require, signers, silent
 
 CATEGORIES = ["GRU", "HMB", "DS"]
-PURPOSES = ["HRESCH", "BIORCH", "CLINTRCH", "CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH", "DSRCH", "POARCH", "TRANSRCH"]
 CLASSES = [
     "laboratory", "imaging", "ecg", "pathology", "note", "prescription", "referral",
     "immunization", "procedure", "condition", "encounter", "careplan", "claim", "other",
@@ -192,19 +191,15 @@ def join(subject: str, study: str, uses: list, level: str, ends: int, form: byte
     """The patient agrees to one study, or to studies in general (`broad`), until `ends`.
 
     `uses` is a list of alternatives, each a list of conditions that must all be met. Records up to
-    `level` are meant. Data stay in the country unless `allow_abroad` is signed as well.
+    `level` are meant. This takes the place of what she agreed to before. Data stay in the country
+    unless `allow_abroad` is signed as well.
     """
     call("registry", "given_by", subject=subject, form=form)
     require(study == BROAD or study in studies, "unknown_study", "there is no study of that id")
     require(level in LEVELS, "unknown_confidentiality", "N or R")
     require(now() < ends and ends <= now() + days(HIGHEST_DAYS), "bad_time", "a consent ends within ten years")
     check_uses(uses)
-    entry = cohorts.get((subject, study), {"abroad": []})
-    entry["uses"] = uses
-    entry["level"] = level
-    entry["ends"] = ends
-    entry["given"] = now()
-    cohorts[subject, study] = entry
+    cohorts[subject, study] = {"uses": uses, "level": level, "ends": ends, "given": now(), "abroad": []}
     emit("joined", subject=subject, study=study, ends=ends)
 
 
@@ -213,7 +208,7 @@ def allow_abroad(subject: str, study: str, institution: str, form: bytes = b"") 
     """The patient's separate consent that data of a study, or broadly, go to one institution abroad."""
     call("registry", "given_by", subject=subject, form=form)
     entry = cohorts.get((subject, study))
-    require(entry is not None, "not_joined", "agree to the study first")
+    require(entry is not None and "left" not in entry, "not_joined", "agree to the study first")
     require(institution in settings.get()["abroad"], "not_abroad", "the institution is not abroad")
     entry["abroad"] = [other for other in entry["abroad"] if other != institution] + [institution]
     require(len(entry["abroad"]) <= MAX_ITEMS, "too_many_exports")
@@ -223,10 +218,14 @@ def allow_abroad(subject: str, study: str, institution: str, form: bytes = b"") 
 
 @export
 def leave(subject: str, study: str, form: bytes = b"") -> None:
-    """The patient takes back what she agreed to, with what she allowed abroad. No reason is asked."""
+    """The patient takes back what she agreed to, or keeps out of a study that a broad consent or
+    another permit would cover. No reason is asked."""
     call("registry", "given_by", subject=subject, form=form)
-    require((subject, study) in cohorts, "not_joined", "there is nothing to take back")
-    del cohorts[subject, study]
+    require((subject, study) in cohorts or study in studies, "unknown_study", "there is no study of that id")
+    if study == BROAD:
+        del cohorts[subject, study]
+    else:
+        cohorts[subject, study] = {"left": now()}
     emit("left", subject=subject, study=study)
 
 
@@ -277,6 +276,8 @@ def decide(request: dict) -> dict:
     until = study["ends"]
     for scope in [request["case"], BROAD]:
         entry = cohorts.get((request["subject"], scope))
+        if entry is not None and "left" in entry:
+            return denies("patient-has-left", study=request["case"])
         if entry is not None and now() < entry["ends"] and request["confidentiality"] in LEVELS[entry["level"]]:
             for conditions in entry["uses"]:
                 if all([is_met(condition, request, study) for condition in conditions]):
