@@ -13,7 +13,10 @@ from ledger.cli.output import AsJson
 def demo(
     config: Annotated[
         Path | None,
-        typer.Option(help="Consortium to start.", show_default="the Yan'an consortium"),
+        typer.Option(
+            help="Consortium to start; the scenario beside it is played.",
+            show_default="the Yan'an consortium and the story of its records",
+        ),
     ] = None,
     home: Annotated[
         Path | None,

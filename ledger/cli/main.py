@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from ledger.cli import archive, audit, bench, contract, demo, network, node, sim, transaction
+from ledger.cli import (
+    archive,
+    audit,
+    bench,
+    consortia,
+    contract,
+    demo,
+    network,
+    node,
+    sim,
+    transaction,
+)
 from ledger.cli.output import ExitCode, fail
 
 app = typer.Typer(
@@ -21,6 +32,7 @@ app = typer.Typer(
 )
 
 app.command("demo")(demo.demo)
+app.command("consortia")(consortia.consortia)
 app.add_typer(network.group, name="network")
 app.add_typer(node.group, name="node")
 app.add_typer(transaction.group, name="tx")

@@ -106,6 +106,18 @@ LINES: Final[dict[str, tuple[str, str]]] = {
         "  one receipt verified offline with nothing but the genesis file",
         "  仅凭创世文件离线验证了一份凭证",
     ),
+    "scenario": ("{title}: {shows}", "{title}（以下情节为英文）"),
+    "small": (
+        "Of {members} institutions {played} are played, on {nodes} nodes; groups are cut to {group} of a sort",
+        "{members} 家机构中演示 {played} 家，{nodes} 个节点；同类机构各取 {group} 家",
+    ),
+    "prose": ("{text}", "{text}"),
+    "step": ("  {text}", "  {text}"),
+    "outcome": ("      {text}", "      {text}"),
+    "left": (
+        "Here days would have to pass: the other {steps} steps are played in the simulator, by health-ledger consortia --play {name}",
+        "此后需要等待数日：其余 {steps} 步在模拟器中演示：health-ledger consortia --play {name}",
+    ),
     "staying": ("The network stays up. Press Ctrl-C to stop it.", "网络继续运行，按 Ctrl-C 停止。"),
     "stopped": ("Stopped.", "已停止。"),
     "home": ("  its files: {home}", "  文件位置：{home}"),

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from ledger.chain.exchange import Mismatch
 from ledger.chain.genesis import read_genesis
 from ledger.chain.store import StoreError
 from ledger.client.http import NodeRefused, NodeUnreachable
+from ledger.demo.consortium import play as play_scenario
 from ledger.demo.narration import Language, Narrator
 from ledger.demo.stage import Stage, Unexpected, set_up
 from ledger.demo.story import Story
@@ -32,9 +32,17 @@ from ledger.node.setup.config import NetworkConfig, load_config
 from ledger.node.setup.founding import Founding, FoundingRefused, node_home
 from ledger.node.setup.home import load_home
 from ledger.node.setup.tomlfile import InvalidFile
+from ledger.scenario.catalogue import folder, scenario_of
+from ledger.scenario.checking import faults
+from ledger.scenario.language import Scenario
+from ledger.scenario.parser import InvalidScenario, load_scenario
+from ledger.scenario.player import Unmet
+from ledger.scenario.scaling import GROUP, load_small
 
 GOOD, NO, COULD_NOT_RUN = 0, 1, 3
-DEFAULT_CONFIG = "network-configs/yanan.toml"
+DEFAULT_CONFIG = "yanan.toml"
+#: Nodes that follow in the demo of a scenario, beside the four that decide.
+FOLLOWERS = 1
 
 
 class _Stopped(BaseException):
@@ -52,7 +60,8 @@ def main(
     """Run the demo; the exit code.
 
     Args:
-        config: network configuration; the Yan'an consortium by default.
+        config: network configuration, whose scenario is played if one stands beside it; by default
+            the Yan'an consortium, with the story of the records.
         home: an empty or new directory for the network; a temporary one by default.
         once: end after the story instead of staying up.
         as_json: print one object at the end, and the narration on standard error.
@@ -61,7 +70,7 @@ def main(
     error = Console(stderr=True, highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        network = _configuration(config)
+        network, scenario = _configuration(config)
         with _signals(), _place(home) as place:
             founding = _found(network, place, console, language)
             homes = {
@@ -70,7 +79,10 @@ def main(
             }
             with Fleet(homes, founding.urls) as fleet:
                 tell = Narrator(language, lambda line: console.print(line, markup=False))
-                report = _play(network, founding, fleet, tell)
+                if scenario is not None:
+                    report = _play_scenario(config, network, scenario, founding, fleet, tell)
+                else:
+                    report = _play(network, founding, fleet, tell)
                 report["seconds"] = round(time.monotonic() - started, 1)
                 if as_json:
                     sys.stdout.write(json.dumps(report) + "\n")
@@ -84,6 +96,8 @@ def main(
         return GOOD
     except (
         InvalidFile,
+        InvalidScenario,
+        Unmet,
         FoundingRefused,
         NodeFailed,
         NodeRefused,
@@ -98,13 +112,19 @@ def main(
         return COULD_NOT_RUN
 
 
-def _configuration(path: Path | None) -> NetworkConfig:
-    if path is not None:
-        return load_config(path)
-    with as_file(files("ledger")) as package:
-        # Inside the package when it was installed, beside it in a checkout.
-        places = (package / DEFAULT_CONFIG, package.parent / DEFAULT_CONFIG)
-        return load_config(next((place for place in places if place.exists()), places[0]))
+def _configuration(path: Path | None) -> tuple[NetworkConfig, Scenario | None]:
+    """What is played: a scenario, where one stands beside the file, on a network made small for it;
+    otherwise the story of the demo on the network as it is."""
+    if path is None:
+        return load_config(folder() / DEFAULT_CONFIG), None
+    beside = scenario_of(path)
+    if beside is None:
+        return load_config(path), None
+    network, scenario = load_small(path, followers=FOLLOWERS), load_scenario(beside)
+    wrong = faults(scenario, network)
+    if wrong:
+        raise Unexpected("\n".join(wrong))
+    return network, scenario
 
 
 @contextmanager
@@ -147,6 +167,54 @@ def _found(network: NetworkConfig, place: Path, console: Console, language: Lang
             bar.update(task, completed=done, total=total, description=what)
 
         return set_up(network, place, progress)
+
+
+def _play_scenario(
+    config: Path | None,
+    network: NetworkConfig,
+    scenario: Scenario,
+    founding: Founding,
+    fleet: Fleet,
+    tell: Narrator,
+) -> dict[str, Any]:
+    """The scenario, and then what every demo ends with: all nodes agree, an outsider verifies."""
+    assert config is not None
+    tell(
+        "small",
+        members=f"{len(load_config(config).institutions):,}",
+        played=len(network.institutions),
+        nodes=len(fleet.homes),
+        group=GROUP,
+    )
+    fleet.start()
+    fleet.wait_ready()
+    tell("home", home=founding.home)
+    stage = Stage(founding, network, fleet)
+    try:
+        played = play_scenario(scenario, stage, tell)
+        height, state_root, agree = Story(stage, tell).agreement()
+        tell("scene_audit")
+        report = _audit(founding, (founding.observers or founding.validators)[-1], tell)
+        return {
+            "network": founding.network,
+            "validators": len(founding.validators),
+            "observers": len(founding.observers),
+            "height": height,
+            "state_root": state_root,
+            "agree": agree,
+            "steps": played.steps,
+            "steps_left_to_the_simulator": played.left,
+            "permits": dict(played.permits),
+            "denies": dict(played.denies),
+            "refusals": dict(played.refusals),
+            "audit": {
+                "verified": report.verified,
+                "blocks": report.blocks,
+                "transactions": report.transactions,
+            },
+        }
+    finally:
+        stage.close()
 
 
 def _play(

@@ -79,14 +79,23 @@ def consortium(
     config = _configuration(validators, followers, dict(parameters))
     scratch = tempfile.TemporaryDirectory(prefix="ledger-sim-", dir=memory_directory())
     _SCRATCH.append(scratch)
-    path = Path(scratch.name) / "network"
+    return found(config, Path(scratch.name) / "network", f"{validators}/{followers}")
+
+
+def found(config: NetworkConfig, path: Path, seed: str) -> Consortium:
+    """Found a network for simulation in a directory that is not there yet.
+
+    Args:
+        config: with the nodes that will be simulated, and no more.
+        seed: of its keys.
+    """
     founding = found_network(
         config,
         path,
         passphrase=None,
         insecure=True,
         now_ms=EPOCH,
-        entropy=Random(f"{validators}/{followers}").randbytes,
+        entropy=Random(seed).randbytes,
     )
     seats = {node: _seat(path, node) for node in (*founding.validators, *founding.observers)}
     _found_stores(path, seats)

@@ -50,6 +50,7 @@ class World:
         line: what lines are like, unless changed.
         parameters: of the chain, where they differ from the defaults.
         reference: executes blocks once more; see `Checker`.
+        founded: another consortium than the usual one of that size.
     """
 
     def __init__(
@@ -61,10 +62,11 @@ class World:
         line: Line | None = None,
         parameters: Mapping[str, int] | None = None,
         reference: Reference | None = None,
+        founded: Consortium | None = None,
     ) -> None:
         self.seed = seed
         self.random = self._random("world")
-        self.consortium: Consortium = consortium(
+        self.consortium: Consortium = founded or consortium(
             validators, followers, tuple(sorted((parameters or {}).items()))
         )
         self.loop = SimLoop(job_seconds=self._job_seconds)

@@ -108,8 +108,11 @@ class NodeSection(Table):
 
 
 class InstitutionSection(Table):
-    """``[[institutions]]``: a member. ``records``: the data sets of ``ledger/data`` that a demo
-    puts into its vault; ``fhir``: the Organization in them which stands for it."""
+    """``[[institutions]]``: a member, or with ``count`` a group; see `ledger.node.setup.groups`.
+
+    ``records``: the data sets of ``ledger/data`` that a demo puts into its vault; ``fhir``: the
+    Organization in them which stands for it.
+    """
 
     id: Identifier
     name: Name
@@ -190,27 +193,33 @@ class NetworkConfig(Table):
         return self.model_copy(update={"network": self.network.model_copy(update=update)})
 
 
-def load_config(path: Path, known_contracts: Collection[str] = LIBRARY) -> NetworkConfig:
+def load_config(
+    path: Path, known_contracts: Collection[str] = LIBRARY, *, largest_group: int | None = None
+) -> NetworkConfig:
     """Read and check a configuration file.
 
     Args:
         path: the TOML file.
         known_contracts: names that ``[[contracts]]`` may use; the shipped library by default.
+        largest_group: groups of institutions and people are cut to so many.
 
     Raises:
         InvalidFile: with one `Fault` (file, line, field) for everything that is wrong.
     """
-    return _checked(TomlDocument.read(path), known_contracts)
+    return _checked(TomlDocument.read(path), known_contracts, largest_group)
 
 
 def parse_config(
     text: str, file: str = "network.toml", known_contracts: Collection[str] = LIBRARY
 ) -> NetworkConfig:
     """As `load_config`, from text; ``file`` is the name that errors show."""
-    return _checked(TomlDocument(file, text), known_contracts)
+    return _checked(TomlDocument(file, text), known_contracts, None)
 
 
-def _checked(document: TomlDocument, known_contracts: Collection[str]) -> NetworkConfig:
+def _checked(
+    document: TomlDocument, known_contracts: Collection[str], largest_group: int | None
+) -> NetworkConfig:
+    document.spread_groups(largest_group)
     config = document.parse(NetworkConfig)
     problems = [
         *_check_parameters(config),
@@ -220,8 +229,7 @@ def _checked(document: TomlDocument, known_contracts: Collection[str]) -> Networ
         *_check_contracts(config, known_contracts),
     ]
     if problems:
-        faults = [document.fault(path, message) for path, message in problems]
-        raise InvalidFile(sorted(faults, key=lambda fault: fault.line))
+        raise InvalidFile([document.fault(path, message) for path, message in problems])
     return config
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from ledger.node.setup.groups import BadGroup, Origins, spread
 from ledger.node.setup.tomllines import BARE_KEY, FieldPath, line_numbers
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -48,7 +49,7 @@ class InvalidFile(Exception):
     """A file that says something else than it must; ``faults`` lists everything found."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(_in_order(faults))
         super().__init__("\n".join(str(fault) for fault in faults))
 
 
@@ -58,6 +59,7 @@ class TomlDocument:
     def __init__(self, file: str, text: str) -> None:
         """Parse ``text``; raises `InvalidFile` when it is not TOML."""
         self.file = file
+        self._origins: Origins = {}
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
             self._lines = line_numbers(text)
@@ -88,8 +90,19 @@ class TomlDocument:
             raise InvalidFile([Fault(str(path), line, "", "not UTF-8 text")]) from None
         return cls(str(path), text)
 
+    def spread_groups(self, largest: int | None = None) -> None:
+        """Put all members of the groups in place of each group; raises `InvalidFile`.
+
+        ``largest``: groups are cut to so many.
+        """
+        try:
+            self.data, self._origins = spread(self.data, largest)
+        except BadGroup as error:
+            raise InvalidFile([self.fault(error.path, str(error))]) from None
+
     def line(self, path: FieldPath) -> int:
         """The line of a value, or of the nearest table around it that is in the text."""
+        path = self._written(path)
         for length in range(len(path), 0, -1):
             line = self._lines.get(path[:length])
             if line is not None:
@@ -97,7 +110,11 @@ class TomlDocument:
         return 1
 
     def fault(self, path: FieldPath, message: str) -> Fault:
-        return Fault(self.file, self.line(path), field_name(path), message)
+        return Fault(self.file, self.line(path), field_name(self._written(path)), message)
+
+    def _written(self, path: FieldPath) -> FieldPath:
+        """The path of a value in the text, where a group is one table."""
+        return (*self._origins.get(path[:2], path[:2]), *path[2:])
 
     def parse(self, model: type[Model]) -> Model:
         """The document as a ``model``; raises `InvalidFile` with every fault of its shape."""
@@ -108,7 +125,12 @@ class TomlDocument:
                 self.fault(_real_path(details["loc"]), _explain(details, model))
                 for details in error.errors(include_url=False)
             ]
-            raise InvalidFile(sorted(faults, key=lambda fault: fault.line)) from None
+            raise InvalidFile(faults) from None
+
+
+def _in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """By line, and what is wrong with every member of a group only once."""
+    return sorted(dict.fromkeys(faults), key=lambda fault: fault.line)
 
 
 def field_name(path: FieldPath) -> str:

@@ -1,0 +1,135 @@
+"""What the references of a scenario stand for while it is played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from ledger.chain.pointer import Pointer, commitment, record_digest
+from ledger.scenario.cast import Cast
+from ledger.scenario.language import Anchors
+from ledger.scenario.values import Argument, Arguments, Listed, Mapped, Moment, Person, Reference
+
+MEDIA: Final = "application/fhir+json"
+_DAY: Final = 86_400_000
+
+
+class NothingThere(ValueError):
+    """A reference to something that the scenario has not made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A record that somebody holds, with what opens its commitments."""
+
+    pointer: Pointer
+    labels: tuple[str, ...]
+    salt: bytes
+
+
+@dataclass
+class Things:
+    """Everything that has a name in a scenario.
+
+    ``results``: what calls returned, and decisions on requests, by the names given behind ``as``.
+    """
+
+    cast: Cast
+    records: dict[str, Held] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, act: Anchors, now: int) -> Held:
+        """A record as its holder would describe it, taken before ``now``."""
+        if act.record in self.records:
+            raise NothingThere(f"there is a record {act.record!r} already")
+        salt = sha256(f"salt of {act.record}".encode()).digest()[:16]
+        end = now - act.taken
+        content = f"the content of {act.record}".encode()
+        held = Held(
+            Pointer(
+                holder=act.holder,
+                subject=self.cast[act.subject].id,
+                kind=act.kind,
+                digest=record_digest(salt, content),
+                size=len(content),
+                media=MEDIA,
+                start=end - _DAY,
+                end=end,
+                confidentiality=act.level,
+                type=commitment(salt, act.kind),
+                labels=commitment(salt, " ".join(act.labels)),
+                replaces=b"",
+            ),
+            act.labels,
+            salt,
+        )
+        self.records[act.record] = held
+        return held
+
+    def record(self, name: str) -> Held:
+        """A record by its name in the scenario; raises `NothingThere`."""
+        if name not in self.records:
+            raise NothingThere(f"there is no record {name!r} yet")
+        return self.records[name]
+
+    def result(self, name: str) -> Any:
+        """What was kept under a name, or a part of it: ``r1.id``; raises `NothingThere`."""
+        first, *parts = name.split(".")
+        if first not in self.results:
+            raise NothingThere(f"nothing was kept as {first!r}")
+        value = self.results[first]
+        for part in parts:
+            if not isinstance(value, Mapping) or part not in value:
+                raise NothingThere(f"{first!r} has no {part!r}")
+            value = value[part]
+        return value
+
+    def resolve(self, argument: Argument, now: int) -> Any:
+        """The value to send; raises `NothingThere` and `NotHere`."""
+        if isinstance(argument, Moment):
+            return now + argument.offset
+        if isinstance(argument, Person):
+            return self.cast[argument.label].id
+        if isinstance(argument, Listed):
+            return [self.resolve(item, now) for item in argument.items]
+        if isinstance(argument, Mapped):
+            return {name: self.resolve(item, now) for name, item in argument.items}
+        if isinstance(argument, Reference):
+            return self._refer(argument)
+        return argument
+
+    def resolve_all(self, arguments: Arguments, now: int) -> dict[str, Any]:
+        return {name: self.resolve(value, now) for name, value in arguments}
+
+    def _refer(self, reference: Reference) -> Any:
+        if len(reference.arguments) != 1:
+            raise NothingThere(f"{reference.kind}(…) takes one name")
+        return _REFERENCES[reference.kind](self, reference.arguments[0])
+
+
+def opened_labels(held: Held) -> list[Any]:
+    """What the requester shows of a record's labels, as `ledger.contracts.library` reads it."""
+    return [held.salt, " ".join(held.labels)]
+
+
+def text_hash(text: str) -> bytes:
+    """The hash that stands for a paper form or a document in a scenario (32 bytes)."""
+    return sha256(text.encode()).digest()
+
+
+_REFERENCES: Final[dict[str, Callable[[Things, str], Any]]] = {
+    "record": lambda things, name: things.record(name).pointer.name().hex(),
+    "name": lambda things, name: things.record(name).pointer.name(),
+    "pointer": lambda things, name: things.record(name).pointer.value(),
+    "labels": lambda things, name: opened_labels(things.record(name)),
+    "digest": lambda things, name: things.record(name).pointer.digest,
+    "form": lambda _things, text: text_hash(text),
+    "hash": lambda _things, text: text_hash(text),
+    "hex": lambda _things, text: text_hash(text).hex(),
+    "request": lambda things, name: things.result(f"{name}.id"),
+    "result": lambda things, name: things.result(name),
+    "key": lambda things, label: things.cast.account(label).id,
+    "bytes": lambda _things, text: text.encode(),
+}
