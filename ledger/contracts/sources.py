@@ -22,6 +22,7 @@ LIBRARY: Final = (
     "evidence",
     "public_health",
     "research",
+    "cross_sector",
 )
 
 

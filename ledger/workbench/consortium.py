@@ -269,6 +269,7 @@ def _contracts() -> list[GenesisContract]:
                 "recognition",
                 "public_health PUBHLTH",
                 "research HRESCH",
+                "cross_sector",
             ],
             "permit_hours": 24, "review_hours": 72,
         },
