@@ -9,13 +9,14 @@ nobody else, a request that is sent again gives nothing new, and neither needs a
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from ledger.chain import limits, merkle
 from ledger.chain.codec import Malformed, Record, decode, decode_value, encode
 from ledger.chain.pointer import SALT_SIZE, Pointer, pointer_from_value, record_digest
+from ledger.chain.tokens import tokens_root
 from ledger.crypto import hashing, suites
 from ledger.crypto.keys import SigningKey
 from ledger.crypto.sealing import SealingKey, seal
@@ -86,11 +87,20 @@ class PointerRequest(Record, frozen=True, array_like=True):
 
 
 class SealedPointers(Record, frozen=True, array_like=True):
-    """A holder's answer: the canonical ``{"total": n, "pointers": [{"pointer", "proof"}, …]}``,
-    sealed to the reply key of the question."""
+    """A holder's answer: the canonical ``{"total": n, "pointers": [{"pointer", "proof", "labels"},
+    …]}``, sealed to the reply key of the question."""
 
     holder: str
     sealed: bytes
+
+
+class Shown(NamedTuple):
+    """A pointer as a holder shows it: with its proof for `records.find`, and the tokens that open
+    what it says of labels and codes, for `access.request`; none where they cannot be opened."""
+
+    pointer: Pointer
+    proof: dict[str, Any]
+    labels: tuple[bytes, ...] = ()
 
 
 class _Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +113,7 @@ class _Proof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _PointerEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pointer: dict[str, Any]
     proof: _Proof
+    labels: tuple[bytes, ...]
 
 
 class _PointerList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -204,29 +215,29 @@ def open_record(
     return content
 
 
-def seal_pointers(
-    request: PointerRequest, total: int, pointers: list[tuple[Pointer, dict[str, Any]]]
-) -> SealedPointers:
-    """Seal pointers with their proofs to the reply key of the question."""
+def seal_pointers(request: PointerRequest, total: int, pointers: list[Shown]) -> SealedPointers:
+    """Seal pointers with their proofs and openings to the reply key of the question."""
     content = {
         "total": total,
-        "pointers": [{"pointer": pointer.value(), "proof": proof} for pointer, proof in pointers],
+        "pointers": [
+            {"pointer": shown.pointer.value(), "proof": shown.proof, "labels": list(shown.labels)}
+            for shown in pointers
+        ],
     }
     sealed = seal(request.reply_key, encode(content), pointers_digest(request))
     return SealedPointers(request.holder, sealed)
 
 
-def open_pointers(
-    raw: bytes, key: SealingKey, request: PointerRequest
-) -> tuple[list[tuple[Pointer, dict[str, Any]]], int]:
-    """The pointers in an answer with their proofs, and how many the holder has of the subject.
+def open_pointers(raw: bytes, key: SealingKey, request: PointerRequest) -> tuple[list[Shown], int]:
+    """The pointers in an answer, and how many the holder has of the subject.
 
     That a proof's root is anchored is for the ``records`` contract to say.
 
     Raises:
         Malformed: not such an answer.
         SealError: it does not open with this key, or answers another question.
-        Mismatch: a pointer of another subject or holder, or one whose proof does not hold.
+        Mismatch: a pointer of another subject or holder, one whose proof does not hold, or tokens
+            that are not those of the pointer.
     """
     answer = decode(raw, SealedPointers, limit=MAX_ANSWER_BYTES)
     plain = key.open(answer.sealed, pointers_digest(request))
@@ -242,7 +253,10 @@ def open_pointers(
         root = merkle.root_from_inclusion(pointer.name(), proof.index, proof.size, proof.path)
         if root is None or root != proof.root:
             raise Mismatch("a pointer whose proof does not hold")
-        found.append((pointer, {**msgspec.structs.asdict(proof), "path": list(proof.path)}))
+        if entry.labels and tokens_root(entry.labels) != pointer.labels:
+            raise Mismatch("tokens that the pointer does not commit to")
+        shape = {**msgspec.structs.asdict(proof), "path": list(proof.path)}
+        found.append(Shown(pointer, shape, entry.labels))
     return found, content.total
 
 

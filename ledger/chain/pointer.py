@@ -33,9 +33,10 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``holder``: institution id. ``subject``: pseudonym. ``kind``: one of `RECORD_CLASSES`.
     ``digest``: `record_digest`. ``size``: bytes. ``media``: media type. ``start``, ``end``:
-    clinical period in milliseconds since 1970 UTC. ``confidentiality``: N, R or V. ``type`` and
-    ``labels``: `commitment` to the LOINC code and to the sorted sensitivity codes. ``replaces``:
-    leaf hash of the record that this one supersedes, or empty.
+    clinical period in milliseconds since 1970 UTC. ``confidentiality``: N, R or V. ``type``:
+    `commitment` to the LOINC code. ``labels``: `tokens.tokens_root` of the tokens of its labels and
+    codes, or a `commitment` to the labels that no contract can be shown. ``replaces``: leaf hash of
+    the record that this one supersedes, or empty.
     """
 
     holder: str

@@ -6,10 +6,9 @@ seal and compares the hash, so what `send` returns is what the chain commits to,
 
 from __future__ import annotations
 
-from typing import Any
-
 from ledger.chain.codec import encode
 from ledger.chain.exchange import (
+    Shown,
     ask_pointers,
     ask_release,
     open_pointers,
@@ -22,7 +21,7 @@ from ledger.client.requests import Request, sealed
 from ledger.crypto.sealing import SealingKey
 
 #: Pointers with their proofs, and how many the holder has of the subject in all.
-PointerPage = tuple[list[tuple[Pointer, dict[str, Any]]], int]
+PointerPage = tuple[list[Shown], int]
 
 
 def release(
@@ -60,8 +59,8 @@ def pointers(
 ) -> Request[PointerPage]:
     """Ask a holder which records of a subject it has.
 
-    Sending it returns the pointers with their proofs, of which `skip` were left out, and how many
-    there are. Beside what sending any request raises: SealError, or Mismatch for a pointer of
+    Sending it returns the pointers with proofs and openings, of which `skip` were left out, and how
+    many there are. Beside what sending any request raises: SealError, or Mismatch for a pointer of
     somebody else or one whose proof does not hold.
     """
     reply = SealingKey.generate()

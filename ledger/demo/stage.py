@@ -15,6 +15,7 @@ import msgspec
 
 from ledger.chain.pointer import Pointer
 from ledger.chain.receipt import Receipt
+from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
 from ledger.client import records
 from ledger.client.builder import Account, build, call
@@ -22,7 +23,7 @@ from ledger.client.http import Client
 from ledger.client.requests import CallOutcome
 from ledger.crypto.sealing import SealingKey
 from ledger.node.clock import now_ms
-from ledger.node.desk import SUBJECTS_FILE
+from ledger.node.desk import LABEL_KEYS_FILE, SUBJECTS_FILE
 from ledger.node.fleet import Fleet
 from ledger.node.setup.config import InstitutionSection, NetworkConfig
 from ledger.node.setup.founding import Founding, Progress, found_network, node_home
@@ -206,7 +207,7 @@ class Stage:
             page, total = self.client(self._nodes[holder][0]).send(
                 records.pointers(account, self.chain, holder, patient.id, len(found))
             )
-            found.extend(Held(pointer, proof) for pointer, proof in page)
+            found.extend(Held(shown.pointer, shown.proof) for shown in page)
             if not page or len(found) >= total:
                 return found
 
@@ -254,19 +255,23 @@ def set_up(config: NetworkConfig, home: Path, progress: Progress) -> Founding:
         for person in load_people(founding.home)
         if person.fhir.startswith("Patient/")
     }
+    # One key a patient for all holders, or a consent by label would reach one of them only.
+    label_keys = {pseudonym: LabelKey.generate().secret.hex() for pseudonym in subjects.values()}
     with as_file(files("ledger") / "data" / "hl7-r4-examples") as examples:
         for institution in config.institutions:
             if institution.records and institution.nodes:
                 vault = node_home(founding.home, institution.nodes[0].id) / "vault"
-                _fill(vault, [examples / name for name in institution.records], subjects)
+                datasets = [examples / name for name in institution.records]
+                _fill(vault, datasets, {SUBJECTS_FILE: subjects, LABEL_KEYS_FILE: label_keys})
     return founding
 
 
-def _fill(vault: Path, datasets: Sequence[Path], subjects: Mapping[str, str]) -> None:
+def _fill(vault: Path, datasets: Sequence[Path], secrets: Mapping[str, Mapping[str, str]]) -> None:
     for dataset in datasets:
         if not dataset.is_dir():
             raise Unexpected(f"there is no example data set {dataset.name}")
         shutil.copytree(dataset, vault / "records", dirs_exist_ok=True)
-    path = vault / SUBJECTS_FILE
-    path.write_bytes(msgspec.json.encode(dict(subjects)))
-    path.chmod(0o600)
+    for name, content in secrets.items():
+        path = vault / name
+        path.write_bytes(msgspec.json.encode(dict(content)))
+        path.chmod(0o600)

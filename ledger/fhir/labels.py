@@ -28,6 +28,12 @@ _SENSITIVITY_CODES = (
     "EMP PDS PHY PRS"
 )
 
+#: v3-ActCode, each sensitivity below another one, with the one above it (release 2018-08-12).
+_ABOVE: Final = {
+    "BH": "SPI", "MH": "SPI", "PSY": "SPI", "PSYTHPN": "SPI", "SUD": "SPI",
+    "COGN": "BH", "DVD": "BH", "EMOTDIS": "BH", "ETHUD": "SUD", "OPIOIDUD": "SUD",
+}  # fmt: skip
+
 _HANDLING_CODES = (
     "ANONY AOD AUDIT AUDTR CPLYCC CPLYCD CPLYJPP CPLYOPP CPLYOSP CPLYPOL DECLASSIFYLABEL DEID "
     "DELAU DOWNGRDLABEL DRIVLABEL ENCRYPT ENCRYPTR ENCRYPTT ENCRYPTU HUAPRV LABEL MASK MINEC "
@@ -52,6 +58,12 @@ def protection(resources: Iterable[dict[str, Any]]) -> tuple[str, tuple[str, ...
             if label:
                 labels.add(label)
     return level, tuple(sorted(labels))
+
+
+def sensitivity_lineage(code: str) -> tuple[str, ...]:
+    """A sensitivity and all that subsume it: what is said of SPI is said of OPIOIDUD too."""
+    above = _ABOVE.get(code)
+    return (code, *sensitivity_lineage(above)) if above else (code,)
 
 
 def _read(system: str, code: str) -> tuple[str, str]:

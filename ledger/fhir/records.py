@@ -8,7 +8,7 @@ no patient, or several, is no patient's record and is not offered to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from ledger.fhir.labels import protection
 Resource = dict[str, Any]
 
 LOINC: Final = "http://loinc.org"
+RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
 #: How deep Bundles inside Bundles are followed.
 MAX_NESTING: Final = 4
 
@@ -47,6 +48,9 @@ _WRITTEN: Final = (
     "receivedTime", "date", "dateTime", "created", "sent",
 )  # fmt: skip
 
+#: Elements whose codes say what a resource is.
+_CODED_BY: Final = ("code", "type", "vaccineCode", "medicationCodeableConcept")
+
 #: Who made a resource, nearest first.
 _MAKERS: Final = (
     "custodian", "managingOrganization", "serviceProvider", "organization", "providedBy",
@@ -73,7 +77,8 @@ class Description:
     ``subject``: the FHIR reference of the patient. ``kind``: one of `pointer.RECORD_CLASSES`.
     ``start``, ``end``: milliseconds since 1970 UTC, both 0 where the resource gives no time.
     ``confidentiality``: N, R or V. ``type``: ``system|code``, or empty. ``labels``: sensitivity
-    codes of v3-ActCode, sorted.
+    codes of v3-ActCode, sorted. ``codes``: (system, code) of what it and its parts are, with the
+    types of resources as codes too, sorted.
     """
 
     subject: str
@@ -83,6 +88,7 @@ class Description:
     confidentiality: str
     type: str
     labels: tuple[str, ...]
+    codes: tuple[tuple[str, str], ...] = ()
 
 
 def parse_resource(content: bytes) -> Resource:
@@ -104,7 +110,10 @@ def describe(resource: Resource) -> Description | None:
     parts = list(parts_of(resource))
     level, labels = protection(parts)
     start, end = period_of(resource)
-    return Description(subject, classify(resource), start, end, level, type_of(resource), labels)
+    return Description(
+        subject, classify(resource), start, end, level, type_of(resource), labels,
+        tuple(sorted(set(_all_codes(parts)))),
+    )  # fmt: skip
 
 
 def subject_of(resource: Resource) -> str | None:
@@ -160,11 +169,23 @@ def period_of(resource: Resource) -> tuple[int, int]:
     return (max(start, 0), end) if end > 0 else (0, 0)
 
 
+def _all_codes(parts: Iterable[Resource]) -> Iterator[tuple[str, str]]:
+    """What a resource and everything in it are, by type and by code.
+
+    A part that says nothing of the patient, such as a contained Organization, is none of it.
+    """
+    for part in parts:
+        name = _type_name(part)
+        if name and name not in _NOT_RECORDS | {"Bundle"}:
+            yield RESOURCE_TYPES, name
+            for element in _CODED_BY:
+                yield from _codings(part.get(element))
+
+
 def type_of(resource: Resource) -> str:
     """The exact type as ``system|code``, LOINC before other systems; empty where there is none."""
     main = _main_part(resource)
-    names = ("code", "type", "vaccineCode", "medicationCodeableConcept")
-    codings = [coding for name in names for coding in _codings(main.get(name))]
+    codings = [coding for name in _CODED_BY for coding in _codings(main.get(name))]
     codings.sort(key=lambda coding: coding[0] != LOINC)
     return "|".join(codings[0]) if codings else ""
 

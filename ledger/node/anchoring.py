@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from ledger.chain.result import CallResult
+from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
 from ledger.node.vault.intake import TakeIn
 from ledger.node.vault.vault import Vault
@@ -29,18 +30,24 @@ class AnchoringFailed(Exception):
 
 
 async def anchor(
-    vault: Vault, holder: str, subjects: Mapping[str, str], now: int, perform: Perform
+    vault: Vault,
+    holder: str,
+    subjects: Mapping[str, str],
+    now: int,
+    perform: Perform,
+    label_keys: Mapping[str, LabelKey] | None = None,
 ) -> TakeIn:
     """Take in what is new or changed in the source and anchor it.
 
     Args:
         subjects: patient reference such as ``Patient/f001`` → pseudonym.
         now: milliseconds since 1970 UTC.
+        label_keys: pseudonym → the key of that patient's label tokens.
 
     Raises:
         AnchoringFailed: a batch was refused for another reason than being there already.
     """
-    report = await asyncio.to_thread(vault.take_in, subjects, holder, now)
+    report = await asyncio.to_thread(vault.take_in, subjects, holder, now, label_keys=label_keys)
     for batch in await asyncio.to_thread(vault.batches, BATCH):
         height, result = await perform(
             Call(

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ledger.chain.block import ValidatorSet
 from ledger.chain.store import StoreAway
+from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
 from ledger.node.anchoring import AnchoringFailed, Perform, anchor
 from ledger.node.metrics import Metrics
@@ -27,6 +28,7 @@ from ledger.node.vault.vault import Vault
 _log = structlog.get_logger(__name__)
 
 SUBJECTS_FILE = "subjects.json"
+LABEL_KEYS_FILE = "label-keys.json"
 #: How often the source is looked through for new and changed records, in seconds.
 RESCAN_SECONDS = 3_600.0
 RETRY_SECONDS = 10.0
@@ -37,7 +39,8 @@ class RecordDesk:
 
     Args:
         home: names the holder; its ``vault`` directory has the vault file, ``subjects.json`` (the
-            patient references of this hospital → pseudonyms) and, unless configured otherwise, the
+            patient references of this hospital → pseudonyms), ``label-keys.json`` (pseudonyms → the
+            keys under which their labels become tokens, hex) and, unless configured otherwise, the
             records.
         validators: the validator set of genesis, from which receipts are proved.
         clock: milliseconds since 1970-01-01 UTC.
@@ -83,8 +86,9 @@ class RecordDesk:
                 subjects = self._subjects()
                 if subjects:
                     await anchor(
-                        self._vault, self._home.institution, subjects, self._clock(), self._perform
-                    )
+                        self._vault, self._home.institution, subjects, self._clock(), self._perform,
+                        self._label_keys(),
+                    )  # fmt: skip
                     self._metrics.anchoring.set(self._clock() / 1000)
             except (
                 AnchoringFailed,
@@ -99,7 +103,19 @@ class RecordDesk:
             await asyncio.sleep(pause)
 
     def _subjects(self) -> dict[str, str]:
-        path = self._home.path / "vault" / SUBJECTS_FILE
+        return self._texts(SUBJECTS_FILE)
+
+    def _label_keys(self) -> dict[str, LabelKey]:
+        keys = {}
+        for pseudonym, secret in self._texts(LABEL_KEYS_FILE).items():
+            try:
+                keys[pseudonym] = LabelKey(bytes.fromhex(secret))
+            except ValueError as error:
+                raise OSError(f"{LABEL_KEYS_FILE}: {pseudonym}: {error}") from None
+        return keys
+
+    def _texts(self, name: str) -> dict[str, str]:
+        path = self._home.path / "vault" / name
         if not path.exists():
             return {}
         try:

@@ -62,7 +62,7 @@ def held(consortium: Consortium, patient: Account) -> dict[str, tuple[Pointer, d
     # A pointer does not say what is in the record, so the size tells the files apart here.
     folder = consortium.node_home(HOLDER) / "vault" / "records"
     sizes = {path.stat().st_size: path.stem for path in folder.iterdir()}
-    return {sizes[pointer.size]: (pointer, proof) for pointer, proof in pointers}
+    return {sizes[pointer.size]: (pointer, proof) for pointer, proof, _labels in pointers}
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ The patient is told of every decision at once. Only a legal duty can have her to
 that its rule fixed before; then anybody can have the chain tell her, and nobody can put it off.
 """
 
-from ledger.contracts.prelude import Map, Value, call, call_index, denies, emit, export, height, init, now, permits, query, require, signers, transaction
+from ledger.contracts.prelude import Map, Value, call, call_index, denies, digest, emit, encode, export, height, init, now, permits, query, require, signers, transaction
 
 # HL7 v3-PurposeOfUse: each purpose with the head of its branch.
 BRANCH = {
@@ -120,7 +120,7 @@ def request(
 
     Patients and their relatives act for no institution and leave it empty. `reply_key` is the
     X25519 key to which the holder encrypts the record. `case` names what the request belongs to,
-    such as a consultation or a study. `labels` opens the pointer's commitment to its labels.
+    such as a consultation or a study. `labels` are the tokens that the pointer commits to, or none.
     """
     require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
     require(len(case) <= MAX_CASE, "bad_case", "a case has at most 64 characters")
@@ -183,6 +183,7 @@ def judged(
     if not overlap(who["roles"], SUITED[branch]):
         return alone(denies("role-not-suited", roles=who["roles"]))
     require(len(labels) <= MAX_TOKENS, "bad_labels", "at most 32 labels")
+    require(len(labels) == 0 or digest(encode(labels)) == pointer["labels"], "bad_labels", "not the labels that the pointer commits to")
     return combined({
         "subject": pointer["subject"], "requester": who["id"], "roles": who["roles"],
         "institution": institution, "institution_kind": who["kind"], "purpose": purpose, "branch": branch, "holder": pointer["holder"],

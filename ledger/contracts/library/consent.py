@@ -1,16 +1,23 @@
 """Consent: what a patient permits and denies.
 
 A consent is a list of rules in the sense of FHIR R4 Consent. What is not permitted is denied; a
-rule that denies prevails over every rule that permits; what is unclear is refused when it is
-given. A withdrawal holds from the next block on and does not reach back.
+rule that denies prevails over every rule that permits, except where it names an exception itself;
+what is unclear is refused when it is given. A withdrawal holds from the next block on and does not
+reach back. What a guardian or delegate permitted ends when her say ends; what a patient permitted
+ends with her death, and what she denied stays denied.
 
 An absent or empty part of a rule means "any", with three exceptions that keep a patient from
 giving more than she sees: a permit must name its purposes; emergency purposes (ETREAT, BTG,
 ERTREAT) must be named one by one, nothing wider covers them; and a permit that names no
 confidentiality covers normal records (N) only.
+
+Sensitivity labels and codes are named by tokens, which nobody can read without the patient's label
+key. A permit by label or code reaches a record only if its requester has shown the record's tokens
+and one of them is named; a denial reaches it unless they were shown, made with the same key, and
+none is named.
 """
 
-from ledger.contracts.prelude import Map, call, denies, emit, export, height, init, now, permits, query, require, silent
+from ledger.contracts.prelude import Map, call, caller, denies, emit, export, height, init, now, permits, query, require, silent
 
 ROLES = [
     "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
@@ -53,7 +60,7 @@ PURPOSES = {
     "HMARKT": ["HMARKT"],
 }
 
-LISTS = ["institutions", "roles", "persons", "kinds", "purposes", "holders", "records"]
+LISTS = ["institutions", "roles", "persons", "kinds", "purposes", "holders", "records", "labels", "codes"]
 TIMES = ["start", "end", "data_start", "data_end"]
 
 MAX_ID = 64
@@ -61,6 +68,8 @@ MAX_ITEMS = 64
 MAX_RULES = 64
 MAX_CONSENTS = 64
 MAX_RULES_IN_FORCE = 256
+MAX_EXCEPTIONS = 8
+TOKEN_BYTES = 16
 HASH_BYTES = 32
 HEX_NAME = 64
 HEX_DIGITS = "0123456789abcdef"
@@ -71,7 +80,8 @@ in_force = Map("subjects")
 
 @init
 def found() -> None:
-    """Nothing to prepare."""
+    """Let the registry tell of deaths."""
+    call("registry", "enlist")
 
 
 # --- What patients declare ---------------------------------------------------------------------
@@ -80,13 +90,13 @@ def found() -> None:
 @export
 def grant(id: str, subject: str, scope: dict, form: bytes = b"") -> None:
     """The patient permits what the scope says."""
-    declare(id, subject, [rule_from(scope, "permit")], b"", form)
+    declare(id, subject, [rule_from(scope, "permit", True)], b"", form)
 
 
 @export
 def deny(id: str, subject: str, scope: dict, form: bytes = b"") -> None:
     """The patient denies what the scope says."""
-    declare(id, subject, [rule_from(scope, "deny")], b"", form)
+    declare(id, subject, [rule_from(scope, "deny", True)], b"", form)
 
 
 @export
@@ -94,25 +104,44 @@ def adopt(id: str, subject: str, rules: list, source: bytes, form: bytes = b"") 
     """The patient declares several rules at once, from a document whose hash is `source`."""
     require(len(source) == HASH_BYTES, "bad_hash", "the document's hash has 32 bytes")
     require(1 <= len(rules) and len(rules) <= MAX_RULES, "bad_rules", "a consent has 1 to 64 rules")
-    declare(id, subject, [rule_from(rule, rule["effect"]) for rule in rules], source, form)
+    declare(id, subject, [rule_from(rule, rule["effect"], True) for rule in rules], source, form)
 
 
 @export
 def withdraw(id: str, form: bytes = b"") -> None:
-    """The patient takes a consent back, from the next block on."""
+    """The patient takes a consent back, from the next block on.
+
+    What the patient declared herself, nobody takes back who speaks for her by a key of their own.
+    """
     require(id in consents, "unknown_consent", "there is no consent of that id")
     consent = consents[id]
     require(consent["status"] == "active", "already_withdrawn", "the consent was withdrawn before")
-    consent["withdrawn_by"] = call("registry", "given_by", subject=consent["subject"], form=form)
+    subject = consent["subject"]
+    by = call("registry", "given_by", subject=subject, form=form)
+    require(by == [subject] or len(by) > 1 or consent["given_by"] != [subject], "own_declaration", "the patient gave it herself")
+    consent["withdrawn_by"] = by
     consent["withdrawn"] = {"height": height(), "time": now(), "form": form}
     consent["status"] = "withdrawn"
-    entries = in_force.get(consent["subject"], [])
+    entries = in_force.get(subject, [])
     for entry in entries:
         if entry["consent"] == id:
             consent["rules"] = entry["rules"]
-    in_force[consent["subject"]] = [entry for entry in entries if entry["consent"] != id]
+    in_force[subject] = [entry for entry in entries if entry["consent"] != id]
     consents[id] = consent
-    emit("withdrawn", consent=id, subject=consent["subject"])
+    emit("withdrawn", consent=id, subject=subject)
+
+
+@export
+def end_with_death(subject: str) -> None:
+    """What a patient permitted ends when she has died. For the registry alone."""
+    require(caller() == "registry", "registry_only", "the registry tells of deaths")
+    entries = in_force.get(subject, [])
+    if len(entries) > 0:
+        in_force[subject] = [
+            {"consent": entry["consent"], "version": entry["version"], "rules": ending(entry["rules"], now())}
+            for entry in entries
+        ]
+        emit("ended_with_death", subject=subject)
 
 
 def declare(id: str, subject: str, rules: list, source: bytes, form: bytes) -> None:
@@ -120,6 +149,11 @@ def declare(id: str, subject: str, rules: list, source: bytes, form: bytes) -> N
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
     require(id not in consents, "consent_exists", "the id is taken")
     given_by = call("registry", "given_by", subject=subject, form=form)
+    last = 0
+    if given_by != [subject]:
+        last = call("registry", "say_ends", subject=subject, speakers=given_by)
+        if last != 0:
+            rules = ending(rules, last)
     entries = in_force.get(subject, [])
     if len(entries) == MAX_CONSENTS:
         entries = without_ended(entries)
@@ -132,7 +166,17 @@ def declare(id: str, subject: str, rules: list, source: bytes, form: bytes) -> N
         "subject": subject, "status": "active", "given_by": given_by, "form": form, "source": source,
         "height": height(), "time": now(),
     }
-    emit("declared", consent=id, subject=subject)
+    emit("declared", consent=id, subject=subject, until=last)
+
+
+def ending(rules: list, last: int) -> list:
+    """Rules of which nothing permits beyond a time; what they deny goes on."""
+    for rule in rules:
+        if rule["effect"] == "permit":
+            rule["end"] = min(rule.get("end", last), last)
+        for exception in rule.get("unless", []):
+            exception["end"] = min(exception.get("end", last), last)
+    return rules
 
 
 def without_ended(entries: list) -> list:
@@ -151,7 +195,7 @@ def without_ended(entries: list) -> list:
 # --- From a scope to a rule --------------------------------------------------------------------
 
 
-def rule_from(scope: dict, effect: str) -> dict:
+def rule_from(scope: dict, effect: str, outermost: bool) -> dict:
     """A rule with only the parts that limit it. Refuses whatever it cannot understand."""
     require(effect in ["permit", "deny"], "unknown_effect", "a rule permits or denies")
     rule = {"effect": effect}
@@ -169,11 +213,20 @@ def rule_from(scope: dict, effect: str) -> dict:
             require(value == "" or value in RANK, "unknown_confidentiality", "N, R or V")
             if value != "":
                 rule[part] = value
+        elif part == "label_key":
+            check_token(value)
+            rule[part] = value
+        elif part == "unless":
+            require(effect == "deny" and outermost, "bad_exception", "a denial has exceptions, a permit is narrowed by denials")
+            require(list(value) == value and len(value) <= MAX_EXCEPTIONS, "bad_exception", "at most 8 exceptions")
+            rule[part] = [rule_from(exception, "permit", False) for exception in value]
         else:
             require(part == "effect", "unknown_part", "the scope has a part that no rule has")
             require(value == effect, "contradiction", "the scope says the opposite")
     require(in_order(rule, "start", "end"), "bad_time", "the consent ends before it starts")
     require(in_order(rule, "data_start", "data_end"), "bad_time", "the data period ends before it starts")
+    tokens = "labels" in rule or "codes" in rule
+    require(tokens == ("label_key" in rule), "label_key_missing", "tokens come with the token of their key")
     if effect == "permit":
         require("purposes" in rule, "purpose_missing", "a permit names its purposes")
         if "confidentiality" not in rule:
@@ -202,10 +255,18 @@ def check_items(part: str, items: list) -> None:
         require(all([item in ROLES for item in items]), "unknown_role", "not a code of the list of roles")
     elif part == "kinds":
         require(all([item in CLASSES for item in items]), "unknown_class", "not a class of records")
+    elif part == "labels" or part == "codes":
+        for item in items:
+            check_token(item)
     else:
         for item in items:
             require(len(item) == HEX_NAME, "bad_record_name", "a record's name is 64 hex digits")
             require(all([digit in HEX_DIGITS for digit in item]), "bad_record_name")
+
+
+def check_token(token: bytes) -> None:
+    # A text of this length would be no token, and a denial that names it would deny nothing.
+    require(len(token.hex()) == 2 * TOKEN_BYTES, "bad_token", "a token has 16 bytes")
 
 
 # --- Deciding ----------------------------------------------------------------------------------
@@ -216,7 +277,9 @@ def decide(request: dict) -> dict:
     """What the patient's consents in force say to a request: permit, deny, or none.
 
     The request names subject, requester, roles, institution, purpose, holder, record (hex),
-    kind, confidentiality, data_start and data_end. One rule that denies decides.
+    kind, confidentiality, data_start, data_end, and labels: the record's tokens as far as the
+    requester has shown them, which `access` has checked. One rule that denies decides. In what
+    permits, `named` says whether the rule names the recipient rather than a role or everybody.
     """
     purposes = PURPOSES.get(request["purpose"])
     if purposes is None or request["confidentiality"] not in RANK:
@@ -226,13 +289,26 @@ def decide(request: dict) -> dict:
         for rule in entry["rules"]:
             if rule["effect"] == "deny":
                 if names(rule, request, purposes) and denial_reaches(rule, request):
-                    return denies("patient-denies", consent=entry["consent"], given=entry["version"])
-            elif permit is None:
+                    if not excepted(rule, request, purposes):
+                        return denies("patient-denies", consent=entry["consent"], given=entry["version"])
+            elif permit is None or not permit["named"]:
                 if names(rule, request, purposes) and permit_reaches(rule, request):
-                    permit = {"consent": entry["consent"], "given": entry["version"], "end": rule.get("end", 0)}
+                    named = "institutions" in rule or "persons" in rule
+                    if permit is None or named:
+                        permit = {"consent": entry["consent"], "given": entry["version"], "end": rule.get("end", 0), "named": named}
     if permit is None:
         return silent("no-consent-applies")
-    return permits("patient-permits", until=permit["end"], consent=permit["consent"], given=permit["given"])
+    return permits(
+        "patient-permits", until=permit["end"], consent=permit["consent"], given=permit["given"], named=permit["named"]
+    )
+
+
+def excepted(rule: dict, request: dict, purposes: list) -> bool:
+    """Whether one of a denial's own exceptions takes the request out of it."""
+    for exception in rule.get("unless", []):
+        if names(exception, request, purposes) and permit_reaches(exception, request):
+            return True
+    return False
 
 
 def names(rule: dict, request: dict, purposes: list) -> bool:
@@ -257,9 +333,12 @@ def names(rule: dict, request: dict, purposes: list) -> bool:
 
 
 def permit_reaches(rule: dict, request: dict) -> bool:
-    """A permit covers records up to its confidentiality that lie wholly inside its data period."""
+    """A permit covers records up to its confidentiality, inside its data period, and of its labels."""
     if RANK[request["confidentiality"]] > RANK[rule["confidentiality"]]:
         return False
+    for part in ["labels", "codes"]:
+        if part in rule and not overlap(rule[part], request["labels"]):
+            return False
     if "data_start" not in rule and "data_end" not in rule:
         return True
     if undated(request):
@@ -270,9 +349,14 @@ def permit_reaches(rule: dict, request: dict) -> bool:
 
 
 def denial_reaches(rule: dict, request: dict) -> bool:
-    """A denial covers records from its confidentiality upwards that touch its data period."""
+    """A denial covers records from its confidentiality upwards that touch its data period, and all
+    that have its labels or may have them."""
     if "confidentiality" in rule and RANK[request["confidentiality"]] < RANK[rule["confidentiality"]]:
         return False
+    if "label_key" in rule and rule["label_key"] in request["labels"]:
+        for part in ["labels", "codes"]:
+            if part in rule and not overlap(rule[part], request["labels"]):
+                return False
     if undated(request):
         return True
     if "data_start" in rule and request["data_end"] < rule["data_start"]:

@@ -4,7 +4,7 @@ Patients are known by a pseudonym only. A person can belong to several instituti
 who are sent to a county hospital, so every act names the institution for which it is done.
 """
 
-from ledger.contracts.prelude import Map, call, caller, emit, export, fail, height, init, query, require, signers
+from ledger.contracts.prelude import Map, Value, call, caller, emit, export, fail, height, init, now, query, require, signers
 
 ROLES = [
     "patient", "physician", "nurse", "emergency-physician", "registrar", "governor", "auditor",
@@ -14,6 +14,9 @@ ROLES = [
 ]
 # Roles that only the people of one kind of institution can have.
 ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer", "vendor-engineer": "vendor"}
+# Contracts that know who speaks for a patient, and those that must hear of a death.
+VOICES = ["guardianship", "delegation"]
+LISTENERS = ["guardianship", "delegation", "consent"]
 REVOCATION_REASONS = ["left", "key-lost", "key-stolen", "deceased", "misconduct", "entered-in-error"]
 
 MAX_KEYS = 8
@@ -32,6 +35,8 @@ persons = Map("people")
 owners = Map("keys")
 # Institutions that left. They are noted here so that an act need not ask governance as well.
 closed = Map("closed")
+# Those of LISTENERS that this chain has.
+listeners = Value("listeners")
 
 
 @init
@@ -83,7 +88,8 @@ def rotate_key(old: str, new: str, form: bytes = b"") -> None:
     """Replace a key: by its owner, or with a signed form when the owner has lost it."""
     id = owners.get(old, "")
     require(id != "", "unknown_key", "the old key belongs to nobody")
-    given_by(id, form)
+    # Not guardians or delegates: with the key they would have the patient's own voice as well.
+    by_self_or_form(id, form)
     person = known_person(id)
     for affiliation in person["affiliations"]:
         require("node" not in affiliation["roles"], "role_reserved", "governance gives a node a new key")
@@ -100,10 +106,55 @@ def rotate_key(old: str, new: str, form: bytes = b"") -> None:
 def revoke(id: str, reason: str) -> None:
     """End everything a person may do: by the person, or by a registrar of the first institution."""
     require(reason in REVOCATION_REASONS, "unknown_reason", "not a code of the list of reasons")
+    require(reason != "deceased" or not is_pseudonym(id), "certificate_missing", "a patient's death is entered by died")
     person = known_person(id)
     if owners.get(signers()[0], "") != id:
         acting(signers()[0], person["home"], ["registrar"])
     close(person, reason)
+
+
+@export
+def died(id: str, institution: str, form: bytes) -> None:
+    """A registrar with a witness enters the death of a patient; `form` is the certificate's hash.
+
+    Nobody signs for her any more, and what she permitted ends.
+    """
+    require(len(form) == FORM_BYTES, "form_missing", "a death is entered with its certificate")
+    witnessed(institution)
+    person = known_person(id)
+    require(is_pseudonym(id), "not_a_patient", "staff are revoked")
+    person["status"] = "deceased"
+    person["death"] = {"institution": institution, "form": form, "time": now(), "height": height()}
+    persons[id] = person
+    for contract in listeners.get([]):
+        if contract not in VOICES:
+            call(contract, "end_with_death", subject=id)
+    emit("died", person=id, institution=institution)
+
+
+@export
+def lives(id: str, institution: str, form: bytes) -> None:
+    """The institution that entered a death takes it back as an error. Permissions that ended with
+    it stay ended; the patient gives them again."""
+    require(len(form) == FORM_BYTES, "form_missing", "the correction has a paper form")
+    witnessed(institution)
+    person = persons.get(id)
+    require(person is not None and person["status"] == "deceased", "not_deceased")
+    require(person["death"]["institution"] == institution, "not_yours", "another institution entered it")
+    person["status"] = "active"
+    person["corrected"] = {"form": form, "time": now(), "height": height()}
+    persons[id] = person
+    emit("lives", person=id, institution=institution)
+
+
+@export
+def enlist() -> None:
+    """A contract that knows who speaks for patients, or must hear of deaths, makes itself known."""
+    require(caller() in LISTENERS, "not_a_listener", "other contracts ask, and are not asked")
+    known = listeners.get([])
+    if caller() not in known:
+        known.append(caller())
+        listeners.set(known)
 
 
 @export
@@ -217,11 +268,54 @@ def patient(key: str) -> dict:
 
 @query
 def given_by(subject: str, form: bytes) -> list:
-    """Who gives a declaration in the name of a person: the person alone, or a registrar with a
-    witness of the same institution who hold a signed paper form, named here by its hash.
+    """Who gives a declaration in the name of a person: the person alone; a guardian or delegate
+    alone, while the contracts about them say so; or a registrar with a witness of the same
+    institution who hold a signed paper form, named here by its hash.
 
-    Fails when the signers of the transaction are neither.
+    Fails when the signers of the transaction are none of these.
     """
+    signer = in_good_standing(signers()[0])["id"]
+    for contract in listeners.get([]):
+        if contract in VOICES:
+            voice = call(contract, "voice", subject=subject, person=signer)
+            require(voice["standing"] != "silenced", "too_young", "a guardian speaks for a child under 14")
+            if voice["standing"] == "speaks":
+                known_person(subject)
+                return [signer]
+    return by_self_or_form(subject, form)
+
+
+@query
+def say_ends(subject: str, speakers: list) -> int:
+    """When what these people permit in a patient's name ends at the latest; 0 for never.
+
+    `speakers` are those that given_by named. What is permitted for a child ends when she turns 14
+    and when she turns 18, unless she permits it herself.
+    """
+    last = 0
+    for contract in listeners.get([]):
+        if contract in VOICES:
+            voice = call(contract, "voice", subject=subject, person=speakers[0])
+            if voice["until"] != 0 and (last == 0 or voice["until"] < last):
+                last = voice["until"]
+    return last
+
+
+@query
+def witnessed(institution: str) -> list:
+    """The registrar and the witness of one institution who sign the transaction."""
+    registrar = acting(signers()[0], institution, ["registrar"])
+    require(len(signers()) > 1, "witness_missing", "a registrar and a witness of the same institution must sign")
+    witness = acting(signers()[1], institution, [])
+    require(witness["id"] != registrar["id"] and witness["roles"] != ["patient"], "witness_missing", "the witness is another member of staff")
+    return [registrar["id"], witness["id"]]
+
+
+# --- Helpers -----------------------------------------------------------------------------------
+
+
+def by_self_or_form(subject: str, form: bytes) -> list:
+    """The person alone, or the registrar and the witness who hold a form of hers."""
     first = in_good_standing(signers()[0])
     if first["id"] == subject:
         return [subject]
@@ -236,9 +330,6 @@ def given_by(subject: str, form: bytes) -> list:
                 if theirs["institution"] == mine["institution"] and theirs["roles"] != ["patient"]:
                     return [first["id"], second["id"]]
     fail("witness_missing", "a registrar and a witness of the same institution must sign")
-
-
-# --- Helpers -----------------------------------------------------------------------------------
 
 
 def in_good_standing(key: str) -> dict:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
+from ledger.chain.tokens import LabelKey, tokens_root
+from ledger.fhir.labels import sensitivity_lineage
 from ledger.fhir.records import Description
 
 
@@ -33,9 +35,13 @@ class Salts:
         return self.digest + self.type + self.labels
 
 
-def labels_text(description: Description) -> str:
-    """The sorted sensitivity codes as the one text that a pointer commits to."""
-    return " ".join(description.labels)
+def opening_of(description: Description, key: LabelKey | None, salts: Salts) -> tuple[bytes, ...]:
+    """The tokens of a record's labels and codes; nothing where the patient has no label key here,
+    or there are more labels than a list has room for."""
+    if key is None:
+        return ()
+    labels = {above for label in description.labels for above in sensitivity_lineage(label)}
+    return key.opening(labels, description.codes, salts.labels)
 
 
 def make_pointer(
@@ -46,6 +52,7 @@ def make_pointer(
     description: Description,
     salts: Salts,
     replaces: bytes,
+    key: LabelKey | None = None,
 ) -> Pointer:
     """The pointer to a record; a pure function, so the same input gives the same name again.
 
@@ -57,7 +64,11 @@ def make_pointer(
         description: what the record says of itself.
         salts: the record's own.
         replaces: name of the record that this one supersedes, or empty.
+        key: the patient's label key. Without it the labels are committed to as one text, which no
+            contract can be shown: the record counts as one whose labels are closed.
     """
+    tokens = opening_of(description, key, salts)
+    closed = commitment(salts.labels, " ".join(description.labels))
     return Pointer(
         holder=holder,
         subject=subject,
@@ -69,6 +80,6 @@ def make_pointer(
         end=description.end,
         confidentiality=description.confidentiality,
         type=commitment(salts.type, description.type),
-        labels=commitment(salts.labels, labels_text(description)),
+        labels=tokens_root(tokens) if tokens else closed,
         replaces=replaces,
     )

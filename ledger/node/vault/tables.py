@@ -35,6 +35,14 @@ records = sa.Table(
     sa.Column("place", sa.Integer),
 )
 
+#: The lists of tokens that open what pointers say of labels and codes, as canonical bytes.
+openings = sa.Table(
+    "openings",
+    metadata,
+    sa.Column("name", sa.LargeBinary, primary_key=True),
+    sa.Column("tokens", sa.LargeBinary, nullable=False),
+)
+
 
 class VaultUnusable(Exception):
     """A vault file that cannot be opened or is not one."""

@@ -16,17 +16,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from ledger.chain import merkle
-from ledger.chain.codec import decode_value
+from ledger.chain.codec import decode_value, encode
+from ledger.chain.exchange import Shown
 from ledger.chain.pointer import Pointer, pointer_from_value, record_digest
+from ledger.chain.tokens import LabelKey
 from ledger.crypto.hashing import same
 from ledger.fhir.records import Description
 from ledger.node.vault.connector import Connector, RecordUnavailable, SourceRecord
 from ledger.node.vault.intake import TakeIn, described
-from ledger.node.vault.pointing import Salts, make_pointer
-from ledger.node.vault.tables import batches, open_tables, records
+from ledger.node.vault.pointing import Salts, make_pointer, opening_of
+from ledger.node.vault.tables import batches, open_tables, openings, records
 
 T = TypeVar("T")
 
@@ -110,6 +113,8 @@ class Vault:
         holder: str,
         now: int,
         progress: Callable[[int], None] | None = None,
+        *,
+        label_keys: Mapping[str, LabelKey] | None = None,
     ) -> TakeIn:
         """Look at every record of the source and point to those that are new or have changed.
 
@@ -121,11 +126,14 @@ class Vault:
             holder: institution id.
             now: milliseconds since 1970 UTC, kept with the entry.
             progress: called with the number of items seen so far.
+            label_keys: pseudonym to the key under which that patient's labels become tokens. A
+                patient who gets one later gets new pointers with the next look.
         """
         report = TakeIn()
+        keys = label_keys or {}
         known = set(self._sources())
         for chunk in _chunks(described(self._connector, report), CHUNK):
-            self._take_chunk(chunk, subjects, holder, now, report)
+            self._take_chunk(chunk, subjects, keys, holder, now, report)
             known.difference_update(item.id for item, _ in chunk)
             if progress is not None:
                 progress(report.seen)
@@ -136,11 +144,13 @@ class Vault:
         self,
         chunk: Sequence[tuple[SourceRecord, Description]],
         subjects: Mapping[str, str],
+        keys: Mapping[str, LabelKey],
         holder: str,
         now: int,
         report: TakeIn,
     ) -> None:
         rows: list[dict[str, Any]] = []
+        opened: list[dict[str, Any]] = []
         outdated: list[bytes] = []
         with self._engine.begin() as connection:
             query = sa.select(records).where(
@@ -152,11 +162,12 @@ class Vault:
                 if subject is None:
                     report.no_subject += 1
                     continue
+                key = keys.get(subject)
                 what = (holder, subject, item.media, item.content, description)
                 earlier = known.get(item.id)
                 if earlier is not None:
                     replaced = _pointer(earlier.pointer).replaces
-                    again = make_pointer(*what, Salts.unpack(earlier.salts), replaced)
+                    again = make_pointer(*what, Salts.unpack(earlier.salts), replaced, key)
                     if again.leaf() == earlier.pointer:
                         report.unchanged += 1
                         continue
@@ -165,7 +176,10 @@ class Vault:
                 else:
                     report.new += 1
                 salts = Salts.fresh(self._entropy)
-                pointer = make_pointer(*what, salts, earlier.name if earlier is not None else b"")
+                replaced = earlier.name if earlier is not None else b""
+                pointer = make_pointer(*what, salts, replaced, key)
+                if tokens := opening_of(description, key, salts):
+                    opened.append({"name": pointer.name(), "tokens": encode(list(tokens))})
                 rows.append(
                     {
                         "name": pointer.name(), "source": item.id, "subject": subject,
@@ -178,6 +192,8 @@ class Vault:
                 connection.execute(gone.values(current=False))
             if rows:
                 connection.execute(sa.insert(records), rows)
+            if opened:
+                connection.execute(sa.insert(openings), opened)
 
     # --- anchoring -----------------------------------------------------------------------------
 
@@ -253,14 +269,20 @@ class Vault:
             ):
                 yield _entry(row)
 
-    def pointers_of(self, subject: str) -> list[tuple[Pointer, dict[str, Any]]]:
-        """The anchored, current pointers of a subject, each with its proof for `records.find`."""
-        query = _entries().where(
-            records.c.subject == subject, records.c.current, batches.c.height.is_not(None)
+    def pointers_of(self, subject: str) -> list[Shown]:
+        """The anchored, current pointers of a subject, each with its proof and its opening."""
+        query = (
+            sa.select(records, batches.c.root, batches.c.size, batches.c.height, openings.c.tokens)
+            .join(batches)
+            .join(openings, openings.c.name == records.c.name, isouter=True)
+            .where(records.c.subject == subject, records.c.current, batches.c.height.is_not(None))
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(records.c.id)).all()
-            return [(_pointer(row.pointer), self._proof(connection, row)) for row in rows]
+            return [
+                Shown(_pointer(row.pointer), self._proof(connection, row), _tokens(row.tokens))
+                for row in rows
+            ]
 
     def proof_of(self, name: bytes) -> dict[str, Any] | None:
         """``{"root", "index", "size", "path"}`` of an anchored record, None for any other."""
@@ -336,6 +358,12 @@ def _entry(row: sa.Row[Any]) -> Entry:
 
 def _pointer(leaf: bytes) -> Pointer:
     return pointer_from_value(decode_value(leaf, limit=_POINTER_LIMIT))
+
+
+def _tokens(stored: bytes | None) -> tuple[bytes, ...]:
+    if stored is None:
+        return ()
+    return msgspec.convert(decode_value(stored, limit=_POINTER_LIMIT), tuple[bytes, ...])
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -7,6 +7,7 @@ from ledger.chain import merkle
 from ledger.chain.codec import Malformed, encode
 from ledger.chain.exchange import (
     Mismatch,
+    Shown,
     decode_pointer_request,
     decode_release_request,
     is_signed,
@@ -97,10 +98,10 @@ def test_pointers_come_with_proofs_that_hold(service, patient, pointer, pseudony
     def answer(raw):
         asked = decode_pointer_request(raw)
         assert is_signed(asked)
-        return encode(seal_pointers(asked, 1, [(pointer, proof)]))
+        return encode(seal_pointers(asked, 1, [Shown(pointer, proof)]))
 
     question = records.pointers(patient, service.chain, "east", pseudonym)
-    assert holder(answer).send(question) == ([(pointer, proof)], 1)
+    assert holder(answer).send(question) == ([Shown(pointer, proof)], 1)
 
 
 def test_pointers_of_somebody_else_are_refused(service, patient, pseudonym):
@@ -108,7 +109,7 @@ def test_pointers_of_somebody_else_are_refused(service, patient, pseudonym):
     proof = {"root": merkle.root([other.leaf()]), "index": 0, "size": 1, "path": []}
 
     def answer(raw):
-        return encode(seal_pointers(decode_pointer_request(raw), 1, [(other, proof)]))
+        return encode(seal_pointers(decode_pointer_request(raw), 1, [Shown(other, proof)]))
 
     with pytest.raises(Mismatch):
         holder(answer).send(records.pointers(patient, service.chain, "east", pseudonym))

@@ -14,8 +14,7 @@ from peers import until
 from sqlalchemy.exc import OperationalError
 
 from ledger.chain.codec import encode
-from ledger.chain.exchange import ask_pointers, ask_release, open_pointers, open_record
-from ledger.chain.pointer import Pointer
+from ledger.chain.exchange import Shown, ask_pointers, ask_release, open_pointers, open_record
 from ledger.chain.result import CallResult
 from ledger.chain.transaction import Call
 from ledger.crypto.keys import SigningKey, key_id
@@ -77,12 +76,12 @@ class Counter:
         await asyncio.gather(task, return_exceptions=True)
         self.calls.clear()
 
-    def held(self) -> tuple[Pointer, dict[str, Any]]:
+    def held(self) -> Shown:
         return self.desk._vault.pointers_of(SUBJECT)[0]
 
     def permit(self, **changes: Any) -> tuple[str, bytes]:
         """(decision id, release request) for a certified permit."""
-        self.scene.pointer, self.scene.proof = self.held()
+        self.scene.pointer, self.scene.proof = self.held()[:2]
         decision, receipt = self.scene.permit(**changes)
         question = ask_release(self.requester, self.scene.chain, "east", decision, receipt)
         return decision, encode(question)

@@ -7,6 +7,7 @@ from ledger.chain.exchange import (
     PointerRequest,
     ReleaseRequest,
     SealedRecord,
+    Shown,
     ask_pointers,
     ask_release,
     open_pointers,
@@ -37,7 +38,7 @@ def scene(tmp_path):
     vault.take_in({"Patient/1": SUBJECT}, "east", now=0)
     for batch in vault.batches():
         vault.anchored(batch.root, 1)
-    ((pointer, proof),) = vault.pointers_of(SUBJECT)
+    ((pointer, proof, _labels),) = vault.pointers_of(SUBJECT)
     yield Scene(vault, source, pointer, proof)
     vault.close()
 
@@ -236,7 +237,7 @@ def listed(scene, request, person):
     ids=["the subject herself", "a physician of the holder"],
 )
 def test_the_subject_and_staff_of_the_holder_learn_her_pointers(scene, person):
-    assert listed(scene, question(scene), person) == ([(scene.pointer, scene.proof)], 1)
+    assert listed(scene, question(scene), person) == ([Shown(scene.pointer, scene.proof)], 1)
 
 
 def test_a_subject_of_whom_nothing_is_held_gets_an_empty_list(scene):
@@ -278,12 +279,12 @@ def test_the_asker_notices_pointers_that_were_not_asked_for(scene):
     wrong_proof = {**scene.proof, "root": bytes(32)}
     other = question(scene, subject="p-" + "2" * 32)
     for asked, pair in (
-        (request, (scene.pointer, wrong_proof)),
-        (other, (scene.pointer, scene.proof)),
+        (request, Shown(scene.pointer, wrong_proof)),
+        (other, Shown(scene.pointer, scene.proof)),
     ):
         raw = encode(seal_pointers(asked, 1, [pair]))
         with pytest.raises(Mismatch):
             open_pointers(raw, scene.reply, asked)
-    raw = encode(seal_pointers(request, 1, [(scene.pointer, {"index": 0})]))
+    raw = encode(seal_pointers(request, 1, [Shown(scene.pointer, {"index": 0})]))
     with pytest.raises(Malformed):
         open_pointers(raw, scene.reply, request)

@@ -126,7 +126,7 @@ def test_each_pointer_of_a_subject_comes_with_a_proof_under_its_anchored_root(va
     batches = {batch.root: batch.size for batch in anchor(vault, size=2)}
     found = vault.pointers_of(ONE)
     assert len(found) == 2
-    for pointer, proof in found:
+    for pointer, proof, _labels in found:
         assert pointer.subject == ONE
         assert batches[proof["root"]] == proof["size"]
         root = merkle.root_from_inclusion(
@@ -152,8 +152,8 @@ def test_a_changed_record_gets_a_pointer_that_replaces_the_old_one(vault, source
     assert vault.supersessions() == [(old.name, new.name)]
     vault.announced(old.name)
     assert vault.supersessions() == []
-    assert new.pointer in [pointer for pointer, _ in vault.pointers_of(ONE)]
-    assert old.pointer not in [pointer for pointer, _ in vault.pointers_of(ONE)]
+    assert new.pointer in [pointer for pointer, *_ in vault.pointers_of(ONE)]
+    assert old.pointer not in [pointer for pointer, *_ in vault.pointers_of(ONE)]
     with pytest.raises(RecordUnavailable):
         vault.read(vault.lookup(old.name))
 
