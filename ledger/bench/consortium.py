@@ -64,12 +64,12 @@ def configuration(nodes: int, patients: int = PATIENTS) -> NetworkConfig:
         {"name": "consent"},
         {"name": "referral"},
         {"name": "recognition"},
+        {"name": "emergency"},
         {
             "name": "access",
             "arguments": {
                 "policies": ["consent", "referral", "recognition"],
                 "permit_hours": 24,
-                "review_hours": 72,
             },
         },
     ]

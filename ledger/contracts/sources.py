@@ -18,6 +18,7 @@ LIBRARY: Final = (
     "consent",
     "referral",
     "recognition",
+    "emergency",
     "access",
     "evidence",
     "public_health",

@@ -259,7 +259,14 @@ class Story:
         auditors = self.stage.people.with_role("auditor")
         if auditors:
             finding = commitment(secrets.token_bytes(SALT_SIZE), "the emergency was real")
-            told = call("access", "review", request=decision.id, upheld=True, note=finding)
+            told = call(
+                "emergency",
+                "review",
+                emergency=decision.id,
+                institution=auditors[0].institution,
+                upheld=True,
+                note=finding,
+            )
             self.stage.act(auditors[0], told)
             self.tell("reviewed")
 

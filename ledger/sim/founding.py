@@ -192,12 +192,12 @@ def _configuration(validators: int, followers: int, parameters: dict[str, int]) 
             {"name": "consent"},
             {"name": "referral"},
             {"name": "recognition"},
+            {"name": "emergency"},
             {
                 "name": "access",
                 "arguments": {
                     "policies": ["consent", "referral", "recognition"],
                     "permit_hours": 24,
-                    "review_hours": 72,
                 },
             },
         ],

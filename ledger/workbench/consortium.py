@@ -79,6 +79,11 @@ PEOPLE = {
     "maker-chief": ("maker", ["governor"]),
     "qc": ("city", ["supervisor"]),
     "county-qc": ("county", ["supervisor"]),
+    "su": ("city", ["physician"]),
+    "fan": ("township", ["family-doctor"]),
+    "min": ("township", ["village-doctor"]),
+    "xiao": ("township", ["nurse"]),
+    "qian": ("board", ["auditor", "physician"]),
 }
 NODES = {"city-1": "city", "county-1": "county", "township-1": "township", "board-1": "board"}
 REPLY_KEY = bytes(range(32))
@@ -267,11 +272,12 @@ def _contracts() -> list[GenesisContract]:
                 "consent",
                 "referral",
                 "recognition",
+                "emergency TREAT",
                 "public_health PUBHLTH",
                 "research HRESCH",
                 "cross_sector",
             ],
-            "permit_hours": 24, "review_hours": 72,
+            "permit_hours": 24,
         },
     }  # fmt: skip
     return [

@@ -19,12 +19,12 @@ to be told besides the patient; `review_by` and `delete_by`, the block times by 
 has to be judged and the copy deleted. The earliest counts. Who is bound to delete after use has
 done so when the permit ends.
 
-In an emergency a physician may break the glass: the patient's own denials do not stop it, the
-patient is told, and an auditor of the commission judges it by a deadline. Who has a judgement
-overdue, or was found to have abused it, cannot do it again.
-
 The patient is told of every decision at once. Only a legal duty can have her told later, at a date
 that its rule fixed before; then anybody can have the chain tell her, and nobody can put it off.
+
+In an emergency a physician may break the glass: the patient's own denials do not stop it. That is a
+request of its own, which none of the sharing contracts is asked about; the contract `emergency`
+answers it, and has it judged afterwards.
 """
 
 from ledger.contracts.prelude import Map, Value, call, call_index, denies, digest, emit, encode, export, height, init, now, permits, query, require, signers, transaction
@@ -61,8 +61,6 @@ SUITED = {
     "PUBHLTH": ["auditor", "physician", "nurse", "public-health-officer", "family-doctor", "village-doctor"],
     "HMARKT": [],
 }
-BREAK_GLASS_ROLES = ["emergency-physician", "physician"]
-EMERGENCIES = ["unconscious", "life-threat", "severe-trauma", "childbirth", "disaster", "other"]
 
 # What a permit binds the recipient to, in HL7 v3-ActCode: account of disclosures (AOD), no
 # redisclosure without consent (NORDSCLCD), delete after use (DELAU), de-identify (DEID), do not
@@ -74,30 +72,24 @@ DUTIES_BY_BRANCH = {
 }
 
 HOUR = 3600000
-BAR_HOURS = 720
-MAX_OPEN_REVIEWS = 32
 KEY_BYTES = 32
-HASH_BYTES = 32
-MAX_CASE = 64
+MAX_CASE = 80
+CASE_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
 MAX_TOKENS = 32
 EFFECTS = ["permit", "oblige", "limit", "deny", "forbid", "none"]
 
 settings = Value("settings")
 decisions = Map("decisions")
-open_reviews = Map("open_reviews")
-reviews = Map("reviews")
-barred = Map("barred")
 
 
 @init
-def found(policies: list, permit_hours: int, review_hours: int) -> None:
-    """Fix which contracts are asked, how long a permit lasts and when a review is due.
+def found(policies: list, permit_hours: int) -> None:
+    """Fix which contracts are asked and how long a permit lasts.
 
     A policy is the name of a contract, which is asked about every purpose, or the name and the
     branches of purposes that it is asked about: "publichealth PUBHLTH HOPERAT".
     """
     require(0 < permit_hours and permit_hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
-    require(0 < review_hours and review_hours <= 720, "bad_hours", "a review is due in 1 to 720 hours")
     asked = {}
     for branch in SUITED:
         asked[branch] = []
@@ -105,7 +97,7 @@ def found(policies: list, permit_hours: int, review_hours: int) -> None:
             words = policy.split(" ")
             if len(words) == 1 or branch in words:
                 asked[branch].append(words[0])
-    settings.set({"asked": asked, "permit": permit_hours * HOUR, "review": review_hours * HOUR})
+    settings.set({"asked": asked, "permit": permit_hours * HOUR})
 
 
 # --- Asking ------------------------------------------------------------------------------------
@@ -123,7 +115,7 @@ def request(
     such as a consultation or a study. `labels` are the tokens that the pointer commits to, or none.
     """
     require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
-    require(len(case) <= MAX_CASE, "bad_case", "a case has at most 64 characters")
+    require(len(case) <= MAX_CASE and all([letter in CASE_LETTERS for letter in case]), "bad_case", "not an id")
     who = requester(institution)
     record = call("records", "find", pointer=pointer, proof=proof)
     terms = settings.get()
@@ -135,26 +127,23 @@ def request(
 def break_glass(pointer: dict, proof: dict, institution: str, reply_key: bytes, reason: str, note: bytes) -> dict:
     """Ask for one record in an emergency, for a coded reason; returns the decision.
 
+    Its case is the emergency, which later requests of the same physician for the same patient join.
     `note` is a commitment to the physician's own words, which the institution keeps for the review.
     """
     require(len(reply_key) == KEY_BYTES, "bad_reply_key", "an X25519 key has 32 bytes")
-    require(reason in EMERGENCIES, "unknown_reason", "not a code of the list of emergencies")
-    require(len(note) == HASH_BYTES, "note_missing", "a commitment to the reason in words is needed")
     who = requester(institution)
     record = call("records", "find", pointer=pointer, proof=proof)
-    open = open_reviews.get(who["id"], [])
-    verdict = alone(emergency(record, who, open, reason))
-    terms = settings.get()
-    decision = written(pointer, record, "BTG", institution, reply_key, who, "", verdict, terms["permit"])
-    if decision["outcome"] == "permit":
-        due = now() + terms["review"]
-        open.append({"request": decision["id"], "due": due})
-        open_reviews[who["id"]] = open
-        reviews[decision["id"]] = {
-            "person": who["id"], "reason": reason, "note": note, "due": due, "status": "open",
-        }
-        emit("glass_broken", request=decision["id"], subject=decision["subject"], institution=institution, due=due)
-    return decision
+    case = ""
+    if record["status"] != "anchored":
+        answer = denies(f"record-{record['status']}", record=record["name"])
+    else:
+        answer = call(
+            "emergency", "declare", request=f"{transaction()}-{call_index()}", who=who,
+            institution=institution, subject=pointer["subject"], reason=reason, note=note,
+        )
+        case = answer["facts"].get("emergency", "")
+    lasts = settings.get()["permit"]
+    return written(pointer, record, "BTG", institution, reply_key, who, case, alone(answer), lasts)
 
 
 def requester(institution: str) -> dict:
@@ -257,22 +246,6 @@ def earlier(one: int, other: int) -> int:
     if one == 0 or other == 0:
         return one + other
     return min(one, other)
-
-
-def emergency(record: dict, who: dict, open: list, reason: str) -> dict:
-    """The decision on a break-glass request; consents are not asked."""
-    if record["status"] != "anchored":
-        return denies(f"record-{record['status']}", record=record["name"])
-    if not overlap(who["roles"], BREAK_GLASS_ROLES):
-        return denies("role-not-suited", roles=who["roles"])
-    if now() < barred.get(who["id"], 0):
-        return denies("barred-after-abuse", until=barred[who["id"]])
-    if len(open) >= MAX_OPEN_REVIEWS:
-        return denies("too-many-open-reviews")
-    for review in open:
-        if review["due"] <= now():
-            return denies("review-overdue", request=review["request"])
-    return permits("break-glass", reason=reason, tell=["auditor"], review_by=now() + settings.get()["review"])
 
 
 def written(
@@ -395,34 +368,6 @@ def receipt(request: str, digest: bytes, matches: bool) -> None:
     emit("received", request=request, subject=audience(decision), matches=matches)
 
 
-# --- Review of emergencies ---------------------------------------------------------------------
-
-
-@export
-def review(request: str, upheld: bool, note: bytes) -> None:
-    """An auditor of the commission judges a break-glass: upheld, or abuse, which bars the person.
-
-    `note` is a commitment to the auditor's reasons in words, which the commission keeps.
-    """
-    require(len(note) == HASH_BYTES, "note_missing", "a commitment to the reasons in words is needed")
-    case = reviews.get(request)
-    require(case is not None, "unknown_request", "no break-glass has that id")
-    require(case["status"] == "open", "already_reviewed", "the case was judged before")
-    auditor = call("registry", "holding", key=signers()[0], role="auditor")
-    require(len(auditor["institutions"]) > 0, "role_missing", "the signer is not an auditor")
-    require(auditor["id"] != case["person"], "own_case", "nobody judges an own case")
-    case["status"] = "upheld" if upheld else "abuse"
-    case["by"] = auditor["id"]
-    case["time"] = now()
-    case["finding"] = note
-    reviews[request] = case
-    person = case["person"]
-    open_reviews[person] = [other for other in open_reviews.get(person, []) if other["request"] != request]
-    if not upheld:
-        barred[person] = now() + BAR_HOURS * HOUR
-    emit("reviewed", request=request, subject=known(request)["subject"], upheld=upheld)
-
-
 def known(request: str) -> dict:
     require(request in decisions, "unknown_request", "there is no decision of that id")
     return decisions[request]
@@ -435,15 +380,3 @@ def known(request: str) -> dict:
 def decision(id: str) -> dict | None:
     """A decision, with its release and receipt once they are written down, or nothing."""
     return decisions.get(id)
-
-
-@query
-def break_glass_review(request: str) -> dict | None:
-    """The review of a break-glass, or nothing."""
-    return reviews.get(request)
-
-
-@query
-def reviews_due(person: str) -> list:
-    """The open reviews of a person with their deadlines."""
-    return open_reviews.get(person, [])

@@ -7,7 +7,6 @@ from tests.support.contracts import (
     DAY,
     HOUR,
     NEIGHBOUR,
-    NOTE,
     PATIENT,
     REPLY_KEY,
     World,
@@ -367,106 +366,6 @@ def test_a_denied_request_releases_nothing(world: World) -> None:
         world.refuses("city-1", "access", "release", request=identity, digest=record["digest"])
         == "not_permitted"
     )
-
-
-# --- Break-glass ----------------------------------------------------------------------------------
-
-
-def test_breaking_the_glass_overrides_denials_and_tells_the_patient(world: World) -> None:
-    record = world.anchored(confidentiality="V")
-    world.does(PATIENT, "consent", "deny", id="c", subject=PATIENT, scope={})
-    result = world.call(
-        "gao", "access", "break_glass", pointer=record, proof={}, institution="county",
-        reply_key=REPLY_KEY, reason="life-threat", note=NOTE,
-    )  # fmt: skip
-    assert result.value["outcome"] == "permit"
-    assert result.value["purpose"] == "BTG"
-    assert result.value["rule"] == "access:break-glass"
-    (told,) = [event for event in result.events if event.name == "glass_broken"]
-    assert told.fields["subject"] == PATIENT
-    assert told.fields["due"] == world.time + 72 * HOUR
-
-
-def test_the_words_of_the_reason_stay_off_the_chain(world: World) -> None:
-    record = world.anchored()
-    identity = world.breaks_glass("gao", record)["id"]
-    review = world.asks("access", "break_glass_review", request=identity)
-    assert review["reason"] == "unconscious"
-    assert review["note"] == NOTE
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"reason": "I was curious"}, "unknown_reason"),
-        ({"note": b""}, "note_missing"),
-        ({"reply_key": b""}, "bad_reply_key"),
-        ({"institution": "city"}, "not_affiliated"),
-    ],
-)
-def test_breaking_the_glass_needs_a_coded_reason_and_a_note(
-    world: World, change: dict[str, object], code: str
-) -> None:
-    arguments = {
-        "pointer": world.anchored(), "proof": {}, "institution": "county",
-        "reply_key": REPLY_KEY, "reason": "unconscious", "note": NOTE,
-    }  # fmt: skip
-    assert world.refuses("gao", "access", "break_glass", **{**arguments, **change}) == code
-
-
-@pytest.mark.parametrize("who", ["nurse", "clerk", "payer", "auditor"])
-def test_only_physicians_break_the_glass(world: World, who: str) -> None:
-    decision = world.breaks_glass(who, world.anchored())
-    assert (decision["outcome"], decision["rule"]) == ("deny", "access:role-not-suited")
-
-
-def test_an_overdue_review_blocks_the_next_break_glass(world: World) -> None:
-    record = world.anchored()
-    first = world.breaks_glass("gao", record)
-    world.later(72 * HOUR - 1)
-    second = world.breaks_glass("gao", record)
-    assert second["outcome"] == "permit"
-    world.later(1)
-    assert world.breaks_glass("gao", record)["rule"] == "access:review-overdue"
-    # Another physician is not concerned, and the review frees the first one.
-    assert world.breaks_glass("wang", record)["outcome"] == "permit"
-    world.does("auditor", "access", "review", request=first["id"], upheld=True, note=NOTE)
-    assert world.breaks_glass("gao", record)["outcome"] == "permit"
-    due = [case["request"] for case in world.asks("access", "reviews_due", person="gao")]
-    assert first["id"] not in due
-    assert second["id"] in due
-
-
-def test_abuse_bars_a_person_for_thirty_days(world: World) -> None:
-    record = world.anchored()
-    identity = world.breaks_glass("gao", record)["id"]
-    world.does("auditor", "access", "review", request=identity, upheld=False, note=NOTE)
-    assert world.breaks_glass("gao", record)["rule"] == "access:barred-after-abuse"
-    world.later(30 * DAY)
-    assert world.breaks_glass("gao", record)["outcome"] == "permit"
-
-
-def test_only_an_auditor_of_the_commission_reviews_and_only_once(world: World) -> None:
-    identity = world.breaks_glass("gao", world.anchored())["id"]
-    case = {"request": identity, "upheld": True, "note": NOTE}
-    assert world.refuses("he", "access", "review", **case) == "role_missing"
-    assert world.refuses("auditor", "access", "review", **{**case, "note": b""}) == "note_missing"
-    assert (
-        world.refuses("auditor", "access", "review", **{**case, "request": "x"})
-        == "unknown_request"
-    )
-    world.does("auditor", "access", "review", **case)
-    assert world.refuses("auditor", "access", "review", **case) == "already_reviewed"
-
-
-def test_nobody_judges_an_own_case(world: World) -> None:
-    world.does(
-        "county-clerk", "registry", "affiliate", id="auditor", institution="county",
-        roles=["physician"],
-    )  # fmt: skip
-    identity = world.breaks_glass("auditor", world.anchored(), institution="county")["id"]
-    case = {"request": identity, "upheld": True, "note": NOTE}
-    assert world.refuses("auditor", "access", "review", **case) == "own_case"
 
 
 def test_a_pointer_of_the_real_type_is_what_the_contract_takes(world: World) -> None:

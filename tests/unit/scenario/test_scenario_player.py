@@ -48,8 +48,8 @@ CONFIG = parse_config(
         )
     )
     + ']\ncontracts = [{ name = "records" }, { name = "consent" }, { name = "recognition" }, '
-    '{ name = "access", arguments = { policies = ["consent", "recognition"], permit_hours = 24, '
-    "review_hours = 72 } }]\n"
+    '{ name = "emergency" }, { name = "access", arguments = { '
+    'policies = ["consent", "recognition"], permit_hours = 24 } }]\n'
 )
 
 
@@ -89,8 +89,8 @@ def test_what_was_seen_is_counted(home: Path) -> None:
         he does recognition.recognise request=request(q)
         expect recognition.outcome request=request(q) has recognised=true
         expect consent.get id=nobody -> nothing
-        he at city-hospital breaks the glass for old because other as g -> permit access:break-glass
-        zhang does access.review request=request(g) upheld=true note=hash("rightly")
+        he at city-hospital breaks the glass for old because other as g -> permit
+        zhang does emergency.review emergency=request(g) institution=commission upheld=true note=hash("y")
         later 3 days
         he at city-hospital asks for ecg for TREAT -> deny access:nothing-permits
         li asks for old for PATRQT -> permit access:own-record
@@ -102,12 +102,14 @@ def test_what_was_seen_is_counted(home: Path) -> None:
         lin at township-centre asks for x for TREAT -> deny access:nothing-permits""",
     )
     assert played.permits == {
-        "consent:patient-permits": 1, "access:break-glass": 1, "access:own-record": 1,
+        "consent:patient-permits": 1, "emergency:break-glass": 1, "access:own-record": 1,
     }  # fmt: skip
     assert played.denies == {"access:nothing-permits": 3}
     assert played.waited == 3 * 86_400_000
     assert played.left == 0
-    assert played.contracts == {"access", "consent", "recognition", "records", "registry"}
+    assert played.contracts == {
+        "access", "consent", "emergency", "recognition", "records", "registry",
+    }  # fmt: skip
 
 
 def test_where_time_does_not_pass_the_rest_is_left(home: Path) -> None:
