@@ -89,8 +89,8 @@ def test_what_was_seen_is_counted(home: Path) -> None:
         he does recognition.recognise request=request(q)
         expect recognition.outcome request=request(q) has recognised=true
         expect consent.get id=nobody -> nothing
-        he at city-hospital breaks the glass for old because other as g -> permit
-        zhang does emergency.review emergency=request(g) institution=commission upheld=true note=hash("y")
+        he at city-hospital breaks the glass for old because other as g -> permit GLASS
+        zhang does emergency.review emergency=request(g) institution=commission REST
         later 3 days
         he at city-hospital asks for ecg for TREAT -> deny access:nothing-permits
         li asks for old for PATRQT -> permit access:own-record
@@ -99,7 +99,9 @@ def test_what_was_seen_is_counted(home: Path) -> None:
         he at city-hospital enrols lin as nurse
         clerk at township-centre affiliates lin as physician
         record x of wu at township-centre kind=imaging by=clerk
-        lin at township-centre asks for x for TREAT -> deny access:nothing-permits""",
+        lin at township-centre asks for x for TREAT -> deny access:nothing-permits""".replace(
+            "GLASS", "emergency:break-glass"
+        ).replace("REST", 'upheld=true note=hash("rightly")'),
     )
     assert played.permits == {
         "consent:patient-permits": 1, "emergency:break-glass": 1, "access:own-record": 1,
