@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ledger.cli import authoring
 from ledger.cli.output import AsJson, ExitCode, console, expecting, write_json
 
 if TYPE_CHECKING:
     from ledger.contracts.problems import Problem
 
-group = typer.Typer(help="Check contracts.", no_args_is_help=True)
+group = typer.Typer(help="Write, test and check contracts.", no_args_is_help=True)
+group.command("new")(authoring.new)
+group.command("test")(authoring.run_tests)
 
 _FILES = typer.Argument(help="Contract sources.", exists=True, dir_okay=False)
 

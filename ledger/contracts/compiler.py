@@ -15,6 +15,7 @@ from ledger.contracts.checker import read_contract
 from ledger.contracts.expressions import EXPRESSIONS
 from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Parameter
 from ledger.contracts.host import Run
+from ledger.contracts.linenotes import Lines
 from ledger.contracts.meter import FUNCTION_CALL, Failure
 from ledger.contracts.problems import InvalidContract
 from ledger.contracts.scope import UNBOUND, Frame, Function, Scope
@@ -89,11 +90,14 @@ class Program:
 
 
 def _lower_function(
-    facts: FunctionFacts, module: ModuleFacts, functions: dict[str, Function]
+    facts: FunctionFacts,
+    module: ModuleFacts,
+    functions: dict[str, Function],
+    lines: Lines | None,
 ) -> None:
     parameters = [parameter.name for parameter in facts.parameters]
     others = sorted(local_names(facts.node) - set(parameters))
-    scope = Scope(module, functions, parameters + others, len(parameters), EXPRESSIONS)
+    scope = Scope(module, functions, parameters + others, len(parameters), EXPRESSIONS, lines)
     body = lower_block(facts.node.body, scope)
     function = functions[facts.name]
     function.body = body
@@ -101,8 +105,8 @@ def _lower_function(
     function.nesting = scope.deepest + _ENTRY_FRAMES
 
 
-def compile_contract(source: str) -> Program:
-    """Compile the source of a contract.
+def compile_contract(source: str, lines: Lines | None = None) -> Program:
+    """Compile the source of a contract; with ``lines``, to a program that notes what runs.
 
     Raises:
         InvalidContract: with everything that is wrong.
@@ -110,5 +114,5 @@ def compile_contract(source: str) -> Program:
     facts = read_contract(source)
     functions = {name: Function(name) for name in facts.functions}
     for function in facts.functions.values():
-        _lower_function(function, facts, functions)
+        _lower_function(function, facts, functions, lines)
     return Program(facts, functions)

@@ -21,6 +21,7 @@ from ledger.chain.result import CallResult, Result
 from ledger.chain.transaction import Call, Transaction
 from ledger.contracts.compiler import InvalidContract, Program, compile_contract
 from ledger.contracts.host import MAX_NESTING, CallContext, Overlay, Run
+from ledger.contracts.linenotes import LineNotes
 from ledger.contracts.meter import Failure, OutOfGas
 from ledger.contracts.values import MAX_KEY, admit, pack, unpack
 from ledger.crypto import hashing
@@ -122,11 +123,13 @@ def _with_room(work: Callable[[], T]) -> T:
 class Machine:
     """Runs contracts. It keeps compiled programs between calls, and nothing else.
 
-    Safe for several threads, as long as each brings its own `Read`.
+    Safe for several threads, as long as each brings its own `Read`. With ``notes`` the programs
+    note which of their lines ran.
     """
 
-    def __init__(self, cache_size: int = 256) -> None:
+    def __init__(self, cache_size: int = 256, notes: LineNotes | None = None) -> None:
         self._cache_size = cache_size
+        self._notes = notes
         # By the bytes of the contract's record, which change whenever the contract does.
         self._installed: dict[bytes, _Installed | None] = {}
         # Where the records of contracts stand, by the contract's name.
@@ -320,9 +323,15 @@ class Machine:
         if hashing.SOURCE(text.encode()).hex() != fields["source"]:
             raise Malformed("a contract's source does not have the hash in its record")
         try:
-            return _Installed(_compile(text), fields["version"], fields["from"])
+            return _Installed(self._compile(text), fields["version"], fields["from"])
         except InvalidContract:
             return None
+
+    def _compile(self, source: str) -> Program:
+        notes = self._notes
+        if notes is None:
+            return _compile(source)
+        return _fresh_stack(lambda: compile_contract(source, notes.of(source)))
 
     # Genesis
 
@@ -337,7 +346,7 @@ class Machine:
             if contract.name == _GOVERNANCE:
                 arguments["contracts"] = sources
             try:
-                program = _compile(contract.source)
+                program = self._compile(contract.source)
             except InvalidContract as error:
                 raise GenesisFailed(f"{contract.name}: {error}") from None
             if program.kind("init") is None and not any(

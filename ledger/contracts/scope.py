@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ledger.contracts.facts import ModuleFacts
+from ledger.contracts.linenotes import Lines
 from ledger.contracts.meter import Failure
 
 #: A frame of a running function: the `Run`, the value to return, then the variables.
@@ -48,7 +49,7 @@ class Scope:
 
     ``assigned``: variables that certainly have a value at the present point; ``ended``: whether
     that point cannot be reached. ``nodes`` counts the nodes of the present block, which is what
-    entering it costs.
+    entering it costs. ``lines``: where to note what runs, or None.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Scope:
         names: list[str],
         parameters: int,
         expressions: Mapping[type[ast.expr], Callable[[Any, Scope], Code]],
+        lines: Lines | None = None,
     ) -> None:
         self._expressions = expressions
+        self.lines = lines
         self.facts = facts
         self.functions = functions
         self.slots = {name: FIRST_SLOT + place for place, name in enumerate(names)}

@@ -21,6 +21,7 @@ from ledger.contracts.assignments import (
 from ledger.contracts.builtins import iterate, numbers
 from ledger.contracts.calls import gives_nothing
 from ledger.contracts.comprehensions import Binder
+from ledger.contracts.linenotes import Lines
 from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Scope
 from ledger.contracts.views import lower_iterable
@@ -43,7 +44,10 @@ def lower_block(statements: list[ast.stmt], scope: Scope, extra: int = 0) -> Cod
             with scope.deeper():
                 codes.append(_STATEMENTS[type(statement)](statement, scope))
             lines.append(statement.lineno)
-    return _block(codes, lines, 1 + count[0] + extra)
+    cost = 1 + count[0] + extra
+    if scope.lines is not None:
+        return _noting_block(codes, lines, cost, scope.lines)
+    return _block(codes, lines, cost)
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -82,6 +86,29 @@ def _block(codes: list[Code], lines: list[int], cost: int) -> Code:
         except Failure as failure:
             failure.at(run.contract, line_of[code])
             raise
+        return None
+
+    return block
+
+
+def _noting_block(codes: list[Code], lines: list[int], cost: int, noted: Lines) -> Code:
+    """A block that notes which of its statements ran; it takes no more Python frames."""
+    noted.statements.update(lines)
+    ran = noted.ran
+    statements = list(zip(codes, lines, strict=True))
+
+    def block(f: Frame) -> Any:
+        run = f[0]
+        run.charge(cost)
+        for code, line in statements:
+            ran.add(line)
+            try:
+                signal = code(f)
+            except Failure as failure:
+                failure.at(run.contract, line)
+                raise
+            if signal is not None:
+                return signal
         return None
 
     return block

@@ -10,13 +10,15 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from ledger.chain.codec import decode_value
+from ledger.chain.codec import decode_value, encode
 from ledger.chain.genesis import Genesis, GenesisContract
 from ledger.chain.limits import MAX_STATE_VALUE_BYTES
 from ledger.chain.pointer import Pointer, commitment, record_digest
 from ledger.chain.result import CallResult
 from ledger.chain.transaction import Body, Call, sign_transaction
+from ledger.contracts.checker import read_contract
 from ledger.contracts.machine import BlockContext, Machine
+from ledger.contracts.problems import InvalidContract
 from ledger.contracts.sources import library_sources
 from ledger.crypto.keys import SigningKey
 
@@ -100,10 +102,30 @@ class World:
 
     machine = Machine()
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        contracts: Mapping[str, str] | None = None,
+        arguments: Mapping[str, Mapping[str, Any]] | None = None,
+        machine: Machine | None = None,
+    ) -> None:
+        """A consortium with the library's contracts and more.
+
+        Args:
+            contracts: sources by name. One of the library's names replaces that contract; those
+                that have a ``decide`` are asked by ``access`` about every purpose.
+            arguments: of the ``init`` of contracts, instead of those below.
+            machine: one of your own, such as one that notes which lines run.
+
+        Raises:
+            GenesisFailed: a source is no contract, or its ``init`` fails.
+        """
+        if machine is not None:
+            self.machine = machine
         self.height = 0
         self.time = START
-        self.chain, beginning = _beginning()
+        self.chain, beginning = _beginning(
+            tuple((contracts or {}).items()), encode(dict(arguments or {})), self.machine
+        )
         self.state = dict(beginning)
 
     def _adopt(self, writes: Mapping[bytes, bytes | None]) -> None:
@@ -229,14 +251,17 @@ def name_of(record: dict[str, Any]) -> bytes:
 
 
 @cache
-def _beginning() -> tuple[bytes, dict[bytes, bytes]]:
-    """The chain id and the state after the genesis, the same for every world."""
-    genesis = Genesis(1, "test", START, tuple(_contracts()))
-    writes = World.machine.genesis(genesis).writes
+def _beginning(
+    added: tuple[tuple[str, str], ...], changed: bytes, machine: Machine
+) -> tuple[bytes, dict[bytes, bytes]]:
+    """The chain id and the state after the genesis, the same for every world of these contracts."""
+    arguments: Any = decode_value(changed, limit=len(changed))
+    genesis = Genesis(1, "test", START, tuple(_contracts(dict(added), arguments)))
+    writes = machine.genesis(genesis).writes
     return genesis.chain_id(), {key: value for key, value in writes.items() if value is not None}
 
 
-def _contracts() -> list[GenesisContract]:
+def _contracts(added: dict[str, str], changed: dict[str, dict[str, Any]]) -> list[GenesisContract]:
     people = [
         {
             "id": name,
@@ -245,6 +270,18 @@ def _contracts() -> list[GenesisContract]:
             "keys": [key_of(name).public.hex()],
         }
         for name, (institution, roles) in PEOPLE.items()
+    ]
+    staffed = {place for place, roles in PEOPLE.values() if "registrar" in roles}
+    # Somebody has to enter the people that a test asks for.
+    people += [
+        {
+            "id": f"{name}-registrar",
+            "institution": name,
+            "roles": ["registrar"],
+            "keys": [key_of(f"{name}-registrar").public.hex()],
+        }
+        for name in INSTITUTIONS
+        if name not in staffed
     ]
     arguments: dict[str, dict[str, Any]] = {
         "governance": {
@@ -280,7 +317,21 @@ def _contracts() -> list[GenesisContract]:
             "permit_hours": 24,
         },
     }  # fmt: skip
+    library = library_sources()
+    arguments["access"]["policies"] += [
+        name for name, source in added.items() if name not in library and _decides(source)
+    ]
+    arguments.update(changed)
     return [
         GenesisContract(name, source, arguments.get(name, {}))
-        for name, source in library_sources().items()
+        for name, source in {**library, **added}.items()
     ]
+
+
+def _decides(source: str) -> bool:
+    """Whether a contract answers requests; one that is not valid is named by the genesis."""
+    try:
+        decide = read_contract(source).functions.get("decide")
+    except InvalidContract:
+        return False
+    return decide is not None and decide.kind == "query"
