@@ -24,6 +24,10 @@ LIBRARY: Final = (
     "public_health",
     "research",
     "cross_sector",
+    "supervision",
+    "custody",
+    "processor",
+    "staff_work",
 )
 
 
