@@ -65,6 +65,19 @@ def _height(stage: Stage, words: Sequence[str]) -> _Look:
     return look
 
 
+def _base(stage: Stage, words: Sequence[str]) -> _Look:
+    """``base = 0 on all``: of the oldest block that a node still has the body."""
+    mark, number, *rest = words
+    names = _members(stage, rest)
+
+    def look() -> tuple[bool, str]:
+        bases = {name: stage.world.node(name).store.base() for name in names}
+        well = all(_COMPARISONS[mark](base, int(number)) for base in bases.values())
+        return well, ", ".join(f"{name} from {base}" for name, base in bases.items())
+
+    return look
+
+
 def _same(stage: Stage, words: Sequence[str]) -> _Look:
     """``same block on all``."""
     names = _members(stage, words[1:])
@@ -232,6 +245,7 @@ def _told(stage: Stage, words: Sequence[str]) -> _Look:
 
 EXPECTATIONS: Final[dict[str, Callable[[Stage, Sequence[str]], _Look]]] = {
     "height": _height,
+    "base": _base,
     "same": _same,
     "blocks": _growth,
     "standstill": _standstill,

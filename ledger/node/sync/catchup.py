@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ledger.chain.block import Block, Certificate
 from ledger.node.net.frames import Blocks, GetBlocks
 from ledger.node.sync.blocks import BlockSync
 from ledger.node.sync.peers import Peers
 from ledger.node.sync.snapshots import Answer
+
+#: Two heartbeats: in that time every peer that is there has told where its chain stands.
+NEWS_SECONDS: Final = 6.0
 
 
 class Snapshots(Protocol):
@@ -23,7 +26,7 @@ class Snapshots(Protocol):
 
     def lost(self, node: str) -> None: ...
 
-    async def run(self) -> bool: ...
+    async def run(self, beyond: int) -> bool: ...
 
 
 class Sync:
@@ -38,6 +41,10 @@ class Sync:
         peers: who is there, and who may be believed.
         snapshots: takes a snapshot; without it there are only blocks.
         gap: with more blocks missing than this, a snapshot is taken.
+
+    A snapshot costs the node its history, so no single peer may talk it into one. What a peer
+    claims makes it look for one; whether so much is missing, the certificate of the snapshot shows.
+    Where the blocks that are next are said to be forgotten, all who are ahead have to say so.
     """
 
     def __init__(
@@ -57,6 +64,9 @@ class Sync:
         self._blocks = BlockSync(head, self._peers, send, extend)
         self._snapshots = snapshots
         self._gap = gap
+        # Who has forgotten the blocks that are next, and at which height this node was then.
+        self._forgetful: dict[str, int] = {}
+        self._waited = -1
         self._wake = asyncio.Event()
 
     @property
@@ -83,6 +93,7 @@ class Sync:
     def lost(self, node: str) -> None:
         """A peer is no longer connected."""
         self._peers.gone(node)
+        self._forgetful.pop(node, None)
         self._blocks.lost(node)
         if self._snapshots is not None:
             self._snapshots.lost(node)
@@ -105,17 +116,38 @@ class Sync:
                     await asyncio.sleep(self._patience)
                     if self.target <= self._head():
                         break
-                if missing > self._gap and await self._snapshot():
+                if missing > self._gap and await self._snapshot(self._head() + self._gap):
                     continue
-                _height, peer = max(self._peers.believed(), default=(0, ""))
-                if peer and not await self._blocks.fetch(peer):
-                    await self._without_blocks(peer)
+                await self._next_blocks()
 
-    async def _snapshot(self) -> bool:
-        """Take a snapshot; False where there is none to be had."""
-        return self._snapshots is not None and await self._snapshots.run()
+    async def _snapshot(self, beyond: int) -> bool:
+        """Take a snapshot of a block above a height; False where there is none to be had."""
+        return self._snapshots is not None and await self._snapshots.run(beyond)
 
-    async def _without_blocks(self, peer: str) -> None:
-        """A peer has forgotten the blocks that are next: take a snapshot, or ask others."""
-        if not await self._snapshot():
-            self._peers.shun(peer, "has forgotten the blocks that are next")
+    async def _next_blocks(self) -> None:
+        """Take blocks from the peer that is furthest ahead, of those that may have them."""
+        height = self._head()
+        ahead = [(claim, node) for claim, node in self._peers.believed() if claim > height]
+        keepers = [(claim, node) for claim, node in ahead if self._remembers(node, height)]
+        if keepers:
+            _claim, peer = max(keepers)
+            if not await self._blocks.fetch(peer):
+                self._forgetful[peer] = height
+        elif ahead:
+            await self._without_blocks(height, [node for _claim, node in ahead])
+
+    def _remembers(self, node: str, height: int) -> bool:
+        """Whether a peer has not said that it has forgotten the blocks after a height."""
+        return self._forgetful.get(node) != height
+
+    async def _without_blocks(self, height: int, ahead: list[str]) -> None:
+        """All who are ahead have forgotten the blocks that are next: take a snapshot, unless others
+        come up that have them."""
+        others = any(self._remembers(node, height) for _claim, node in self._peers.believed())
+        if others and self._waited != height:
+            self._waited = height
+            await asyncio.sleep(NEWS_SECONDS)
+        elif not await self._snapshot(height):
+            for node in ahead:
+                self._peers.shun(node, "has forgotten the blocks that are next")
+            self._forgetful.clear()

@@ -43,9 +43,9 @@ LARGEST_WINDOW: Final = 30.0
 #: The window shrinks where an answer takes longer than this, in seconds, and grows where it does
 #: not: more in flight would only wait, and make others wait.
 TARGET_SECONDS: Final = 3.0
-#: A snapshot that the chain has left so many thresholds behind is given up for a newer one; what
 #: How long to wait where there is no room for the pieces, in seconds.
 PAUSE_SECONDS: Final = 5.0
+#: A snapshot that the chain has left so many thresholds behind is given up for a newer one; what
 #: has arrived serves that as well.
 _ROUNDS: Final = 3
 
@@ -140,11 +140,16 @@ class SnapshotSync:
         if node in self._sources or node == self._introducing:
             self._arrivals.put_nowait((node, None))
 
-    async def run(self) -> bool:
-        """Take the newest snapshot that is to be had; False where there is none."""
+    async def run(self, beyond: int = 0) -> bool:
+        """Take the newest snapshot that is to be had; False where there is none.
+
+        Args:
+            beyond: one of a block up to this height is not taken.
+        """
+        beyond = max(beyond, self._store.height())
         try:
             for rounds in range(_ROUNDS, 0, -1):
-                anchor = await self._introduce()
+                anchor = await self._introduce(beyond)
                 if anchor is None:
                     return False
                 if not await self._fetch(anchor):
@@ -170,29 +175,28 @@ class SnapshotSync:
 
     # --- the manifest --------------------------------------------------------------------------
 
-    async def _introduce(self) -> Anchor | None:
+    async def _introduce(self, beyond: int) -> Anchor | None:
         """A verified manifest of the newest snapshot that a peer gives."""
-        height = self._store.height()
         asked: set[str] = set()
         while True:
             candidates = sorted(
                 (claim, node)
                 for claim, node in self._peers.believed()
-                if claim > height and node not in asked
+                if claim > beyond and node not in asked
             )
             if not candidates:
                 return None
             claim, node = candidates[-1]
             asked.add(node)
             try:
-                anchor = await self._manifest(node, claim)
+                anchor = await self._manifest(node, claim, beyond)
             except InvalidSnapshot as fault:
                 self._peers.lied(node, fault.rule, str(fault))
                 continue
             if anchor is not None:
                 return anchor
 
-    async def _manifest(self, node: str, claim: int) -> Anchor | None:
+    async def _manifest(self, node: str, claim: int, beyond: int) -> Anchor | None:
         """The manifest of a peer's newest snapshot, page by page; None where it gives none."""
         introduction: Introduction | None = None
         known = 0
@@ -205,7 +209,7 @@ class SnapshotSync:
                 self._peers.shun(node, "gives no snapshot")
                 return None
             if introduction is None:
-                if page.height <= self._store.height() or page.height + self._gap < claim:
+                if page.height <= beyond or page.height + self._gap < claim:
                     self._peers.shun(node, f"claims block {claim}, gives block {page.height}")
                     return None
                 introduction = Introduction(self._trust, page.height)

@@ -142,6 +142,19 @@ async def test_peers_that_give_no_snapshot_are_left_alone_and_not_called_liars(
     assert world.peers.target == 0
 
 
+async def test_a_snapshot_of_too_low_a_block_is_not_taken_and_nobody_is_blamed(
+    world: World,
+) -> None:
+    world.peer("honest", world.truth)
+    world.peer("boaster", world.truth, claim=10**12)
+    assert not await world.sync.run(world.chain.head.height)
+    assert world.adopted == []
+    assert world.peers.liars == {}
+    assert [node for _claim, node in world.peers.believed()] == ["honest"]
+    assert await world.sync.run(world.chain.head.height - 1)
+    is_there(world)
+
+
 async def test_a_peer_that_boasts_is_not_believed(world: World) -> None:
     world.peer("boaster", world.truth, claim=10**12)
     world.peer("honest", world.truth)

@@ -19,7 +19,7 @@ from ledger.chain.block import (
 )
 from ledger.chain.codec import Malformed, encode
 from ledger.node.net.frames import Blocks, CertifiedBlock, GetBlocks, Manifest
-from ledger.node.sync import Sync, answer, blocks, peers, read_certified
+from ledger.node.sync import Sync, answer, blocks, catchup, peers, read_certified
 from ledger.node.sync.snapshots import Answer
 from tests.support.chain import HandmadeChain
 
@@ -273,7 +273,7 @@ class FakeSnapshots:
     def __init__(self, world: World, height: int) -> None:
         self.world = world
         self.height = height
-        self.runs = 0
+        self.runs = self.jumps = 0
         self.told: list[tuple[str, Answer | None]] = []
 
     def arrived(self, node: str, answer: Answer) -> None:
@@ -282,11 +282,12 @@ class FakeSnapshots:
     def lost(self, node: str) -> None:
         self.told.append((node, None))
 
-    async def run(self) -> bool:
+    async def run(self, beyond: int) -> bool:
         self.runs += 1
         stored = [self.world.chain.store.block(height + 1) for height in range(self.height)]
-        if self.height > self.world.height:
+        if self.height > beyond:
             self.world.blocks = [block for block in stored if block is not None]
+            self.jumps += 1
             return True
         return False
 
@@ -338,6 +339,75 @@ async def test_where_the_blocks_are_forgotten_a_snapshot_is_taken(chain: Handmad
     await caught_up(world, snapshots, gap=HEIGHT)
     assert snapshots.runs == 1
     assert world.sync.liars == {}
+
+
+def pruned(request: GetBlocks) -> Blocks:
+    """What a peer answers that has forgotten everything."""
+    return Blocks(request.start, (), HEIGHT + 1)
+
+
+async def catching_up(
+    world: World, snapshots: FakeSnapshots, monkeypatch: pytest.MonkeyPatch, **claims: int
+) -> None:
+    monkeypatch.setattr(catchup, "NEWS_SECONDS", 0.05)
+    world.sync = Sync(
+        lambda: world.height, world.send, world.extend, patience=0.0, snapshots=snapshots, gap=5
+    )
+    for node, claim in claims.items():
+        world.sync.heard(node, claim)
+    task = asyncio.create_task(world.sync.run())
+    await asyncio.sleep(0.01)
+    if "slow" in claims:
+        world.sync.heard("slow", HEIGHT)
+    await until(lambda: world.height == HEIGHT)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_boast_does_not_cost_a_node_its_history(
+    chain: HandmadeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(chain)
+    world.ways["boaster"] = world.ways["honest"] = world.truth
+    world.blocks = [chain.store.block(height) for height in range(1, HEIGHT - 3)]  # type: ignore[misc]
+    snapshots = FakeSnapshots(world, HEIGHT)
+    await catching_up(world, snapshots, monkeypatch, boaster=10**12, honest=HEIGHT)
+    assert snapshots.runs > 0
+    assert snapshots.jumps == 0
+
+
+async def test_nobody_s_word_alone_is_taken_for_blocks_being_forgotten(
+    chain: HandmadeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(chain)
+    world.blocks = [chain.store.block(height) for height in range(1, HEIGHT - 3)]  # type: ignore[misc]
+    world.ways["pruned"], world.ways["honest"] = pruned, world.truth
+    snapshots = FakeSnapshots(world, HEIGHT)
+    await catching_up(world, snapshots, monkeypatch, pruned=HEIGHT, honest=HEIGHT)
+    assert snapshots.jumps == 0
+    assert world.sync.liars == {}
+
+
+async def test_the_first_to_be_ahead_has_to_wait_for_what_others_have(
+    chain: HandmadeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(chain)
+    world.blocks = [chain.store.block(height) for height in range(1, HEIGHT - 3)]  # type: ignore[misc]
+    world.ways["pruned"], world.ways["slow"] = pruned, world.truth
+    snapshots = FakeSnapshots(world, HEIGHT)
+    await catching_up(world, snapshots, monkeypatch, pruned=HEIGHT, slow=0)
+    assert snapshots.jumps == 0
+
+
+async def test_where_all_have_forgotten_a_snapshot_is_taken_however_little_is_missing(
+    chain: HandmadeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(chain)
+    world.blocks = [chain.store.block(height) for height in range(1, HEIGHT - 3)]  # type: ignore[misc]
+    world.ways.update(pruned=pruned, slow=pruned)
+    snapshots = FakeSnapshots(world, HEIGHT)
+    await catching_up(world, snapshots, monkeypatch, pruned=HEIGHT, slow=0)
+    assert snapshots.jumps == 1
 
 
 async def test_answers_about_snapshots_are_passed_on(chain: HandmadeChain) -> None:

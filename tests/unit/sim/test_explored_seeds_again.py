@@ -10,7 +10,7 @@ from ledger.sim.explore import explore, sizes
 #: written by a killed process. 1343: a boaster that hangs up. 2750: votes written by a process that
 #: was killed while it was paused. 2985: a disk that was full while a snapshot came in. 141, 117,
 #: 152: clients and trouble that asked for too much. 3776: a frame that met a damaged store. 5378,
-#: 15835, 16403: a client whose node took a snapshot beyond its transaction.
+#: 15835, 16403: a client whose node was talked into a snapshot beyond its transaction by a boaster.
 FOUND = (117, 141, 152, 229, 1101, 1319, 1343, 2750, 2985, 3776, 5378, 15835, 16403)
 
 
