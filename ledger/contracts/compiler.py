@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.contracts.bodies import local_names
 from ledger.contracts.calls import enter
 from ledger.contracts.checker import read_contract
 from ledger.contracts.expressions import EXPRESSIONS
@@ -21,6 +20,7 @@ from ledger.contracts.problems import InvalidContract
 from ledger.contracts.scope import UNBOUND, Frame, Function, Scope
 from ledger.contracts.statements import lower_block
 from ledger.contracts.values import copy
+from ledger.contracts.variables import local_names
 
 __all__ = ["InvalidContract", "Method", "Program", "compile_contract"]
 

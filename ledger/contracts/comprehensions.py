@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger.contracts import operators
-from ledger.contracts.bodies import names_in_target
 from ledger.contracts.builtins import iterate
 from ledger.contracts.meter import LOOP_TURN, Failure, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error
+from ledger.contracts.variables import names_in_target
 from ledger.contracts.views import lower_iterable
 
 Binder = Callable[[Frame, Any], None]
