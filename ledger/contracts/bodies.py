@@ -39,7 +39,7 @@ class BodyChecker(TermChecker):
             self.target(target)
 
     def _annotated(self, node: ast.AnnAssign) -> None:
-        if read_annotation(node.annotation) is None:
+        if read_annotation(node.annotation, self.facts.types) is None:
             self.findings.add(node.annotation, "E019", "an unknown type")
         if node.value is None:
             self.findings.add(node, "E030", "a declaration without a value")
@@ -77,7 +77,7 @@ class BodyChecker(TermChecker):
         self._loop(node.body, node.orelse)
 
     def _for(self, node: ast.For) -> None:
-        self.expression(node.iter)
+        self.collection(node.iter)
         self.target(node.target)
         self._loop(node.body, node.orelse)
 
@@ -117,7 +117,13 @@ class BodyChecker(TermChecker):
                 self.writes.append(node)
             self.expression(node.slice)
         else:
-            self.findings.add(node, "E041", "only names, elements and entries are assigned to")
+            hint = "a record stays as it is: changed(record, field=value)"
+            self.findings.add(
+                node,
+                "E041",
+                "only names, elements and entries are assigned to",
+                hint if isinstance(node, ast.Attribute) else "",
+            )
 
 
 _STATEMENTS: Final[dict[type[ast.stmt], Callable[[BodyChecker, Any], None]]] = {

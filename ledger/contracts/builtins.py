@@ -10,12 +10,21 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.contracts.meter import CONTENT_UNIT, COPY_UNIT, Failure, Meter
+from ledger.contracts import decimals
+from ledger.contracts.decimals import DecimalValue
+from ledger.contracts.meter import (
+    CONTENT_UNIT,
+    COPY_UNIT,
+    DECIMAL,
+    DECIMAL_TEXT,
+    Failure,
+    Meter,
+)
 from ledger.contracts.operators import bounded
 from ledger.contracts.values import MAX_ITEMS, bounded_items, bounded_text, kind_name, type_error
 
 _SIZED: Final = frozenset({str, bytes, list, dict, tuple})
-_ORDERED: Final = frozenset({int, str, bytes})
+_ORDERED: Final = frozenset({int, str, bytes, DecimalValue})
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,19}")
 
 
@@ -47,16 +56,31 @@ def length(_meter: Meter, value: Any) -> int:
     raise type_error(f"{kind_name(value)} has no length")
 
 
-def absolute(_meter: Meter, value: Any) -> int:
+def absolute(meter: Meter, value: Any) -> Any:
     if type(value) is int:
         return bounded(abs(value))
+    if type(value) is DecimalValue:
+        meter.charge(DECIMAL)
+        return decimals.absolute(value)
     raise type_error(f"abs of {kind_name(value)}")
 
 
-def total(meter: Meter, items: Any) -> int:
+def _decimal_total(meter: Meter, items: Any) -> DecimalValue:
+    meter.charge(DECIMAL * len(items))
+    made = decimals.from_int(0)
+    for item in items:
+        if type(item) is not int and type(item) is not DecimalValue:
+            raise type_error(f"sum of {kind_name(item)}")
+        made = decimals.add(made, item)
+    return made
+
+
+def total(meter: Meter, items: Any) -> Any:
     items = _items(meter, items)
     for item in items:
         if type(item) is not int:
+            if type(item) is DecimalValue:
+                return _decimal_total(meter, items)
             raise type_error(f"sum of {kind_name(item)}")
     return bounded(sum(items))
 
@@ -79,7 +103,9 @@ def _weight(item: Any) -> int:
     kind = type(item)
     if kind is tuple:
         return 1 + sum(map(_weight, item))
-    return 1 if kind is int else 1 + len(item) // CONTENT_UNIT
+    if kind is int:
+        return 1
+    return 2 if kind is DecimalValue else 1 + len(item) // CONTENT_UNIT
 
 
 def _comparable(meter: Meter, items: Any) -> int:
@@ -175,21 +201,30 @@ def backwards(meter: Meter, items: Any) -> list[Any]:
     return list(reversed(items))
 
 
-def text(_meter: Meter, value: Any) -> str:
-    """``str(value)``, of a str, int or bool."""
+def text(meter: Meter, value: Any) -> str:
+    """``str(value)``, of a str, int, bool or decimal."""
     kind = type(value)
     if kind is str:
         return str(value)
     if kind is int or kind is bool:
         return str(value)
+    if kind is DecimalValue:
+        meter.charge(DECIMAL_TEXT)
+        return decimals.written(value)
     raise type_error(f"str of {kind_name(value)}")
 
 
-def integer(_meter: Meter, value: Any) -> int:
-    """``int(value)``, of an int, a bool or plain decimal digits."""
+def integer(meter: Meter, value: Any) -> int:
+    """``int(value)``, of an int, a bool, plain decimal digits or a whole decimal."""
     kind = type(value)
     if kind is int or kind is bool:
         return int(value)
+    if kind is DecimalValue:
+        meter.charge(DECIMAL_TEXT)
+        number = decimals.whole(value)
+        if number is None:
+            raise Failure("value_error", "a decimal that is not whole: round it first")
+        return bounded(number)
     if kind is not str:
         raise type_error(f"int of {kind_name(value)}")
     if len(value) > 20 or _DECIMAL.fullmatch(value) is None:
@@ -220,7 +255,7 @@ def new_dict(meter: Meter, *sources: Any) -> dict[str, Any]:
 
 
 def formatted(meter: Meter, parts: list[Any]) -> str:
-    """The text of an f-string whose parts are str, int or bool."""
+    """The text of an f-string whose parts are str, int, bool or decimal."""
     for part in parts:
         if type(part) is not str:
             parts = [text(meter, item) for item in parts]

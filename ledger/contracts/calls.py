@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.contracts import builtins, host, methods
+from ledger.contracts.fields import changed, lower_making, lower_reading, record_of
 from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
 from ledger.contracts.meter import BUILTIN_CALL, FUNCTION_CALL, Failure
+from ledger.contracts.quantities import make
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Function, Scope
 from ledger.contracts.times import TIMES
 from ledger.contracts.values import MAX_ITEMS, kind_name, too_large, type_error, unpack
@@ -25,20 +27,27 @@ _CONTEXT: Final[dict[str, Code]] = {
     "chain": lambda f: f[0].context.chain,
 }
 _NOTHING = frozenset({"require", "fail", "emit"})
-_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {**host.HOST, **TIMES}
+_FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {**host.HOST, **TIMES, "decimal": make}
+_WITH_FIELDS: Final[dict[str, Callable[..., Any]]] = {**host.WITH_FIELDS, "changed": changed}
 
 
 def lower_call(node: ast.Call, scope: Scope) -> Code:
     """The closure of a call."""
     scope.nodes += BUILTIN_CALL
     if isinstance(node.func, ast.Attribute):
+        read_from = record_of(node.func.value, scope)
+        if read_from is not None:
+            return lower_reading(node, read_from, scope)
         return _method(node, node.func, scope)
     assert isinstance(node.func, ast.Name)
     name = node.func.id
+    made = record_of(node.func, scope)
+    if made is not None:
+        return lower_making(node, made, scope)
     if name in scope.functions:
         return _function(node, name, scope)
-    if name in host.WITH_FIELDS:
-        return _with_fields(node, host.WITH_FIELDS[name], scope)
+    if name in _WITH_FIELDS:
+        return _with_fields(node, _WITH_FIELDS[name], scope)
     if name in host.VERDICTS:
         return _verdict(node, host.VERDICTS[name], scope)
     if name in BUILTINS:

@@ -8,11 +8,10 @@ from typing import Any
 
 from ledger.contracts import operators
 from ledger.contracts.host import load_entry
-from ledger.contracts.literals import read_literal
 from ledger.contracts.meter import CONTENT_UNIT, OutOfGas
 from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.values import SCALARS, equal
-from ledger.contracts.views import constant_of, lower_view
+from ledger.contracts.views import constant_of, literal_of, lower_view
 
 
 def lower_compare(node: ast.Compare, scope: Scope) -> Code:
@@ -176,7 +175,7 @@ def _membership(left_node: ast.expr, right_node: ast.expr, scope: Scope, *, want
 
         return has_entry
     try:
-        literal = read_literal(right_node)
+        literal = literal_of(right_node, scope)
     except ValueError:
         literal = None
     if isinstance(right_node, ast.Name) and scope.slot(right_node.id) is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ledger.contracts.annotations import UNFIT
 from ledger.contracts.calls import enter
 from ledger.contracts.checker import read_contract
 from ledger.contracts.expressions import EXPRESSIONS
@@ -36,6 +37,19 @@ class Method:
     parameters: tuple[Parameter, ...]
     returns: str
     doc: str
+
+
+def _read(run: Run, method: str, parameter: Parameter, value: Any) -> Any:
+    """An argument that stands for a value of a type of the contract's own.
+
+    Raises:
+        Failure: ``bad_arguments`` where it does not.
+    """
+    annotation = parameter.annotation
+    made = UNFIT if annotation.plain else annotation.read(run, value)
+    if made is UNFIT:
+        raise Failure("bad_arguments", f"{parameter.name} of {method} is not a {annotation.text}")
+    return made
 
 
 class Program:
@@ -76,8 +90,7 @@ class Program:
                 value = arguments[name]
                 known += 1
                 if not fits(value):
-                    wanted = parameter.annotation.text
-                    raise Failure("bad_arguments", f"{name} of {method} is not a {wanted}")
+                    value = _read(run, method, parameter, value)
             elif parameter.default is REQUIRED:
                 raise Failure("bad_arguments", f"{method} needs {name}")
             else:

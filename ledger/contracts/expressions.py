@@ -17,6 +17,7 @@ from ledger.contracts.builtins import formatted
 from ledger.contracts.calls import lower_call
 from ledger.contracts.comparisons import lower_compare
 from ledger.contracts.comprehensions import lower_dict_comprehension, lower_list_comprehension
+from ledger.contracts.fields import lower_attribute
 from ledger.contracts.host import load_entry
 from ledger.contracts.scope import UNBOUND, Code, Frame, Scope, unbound
 from ledger.contracts.values import MAX_KEY, checked_key, unpack
@@ -316,4 +317,5 @@ EXPRESSIONS: Final[dict[type[ast.expr], Callable[[Any, Scope], Code]]] = {
     ast.DictComp: lower_dict_comprehension,
     ast.JoinedStr: _formatted,
     ast.Call: lower_call,
+    ast.Attribute: lower_attribute,
 }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger.contracts.annotations import Annotation
 from ledger.contracts.problems import Problem
+
+if TYPE_CHECKING:
+    from ledger.contracts.records import RecordType
 
 #: Stands for a default that is not there.
 REQUIRED: Final = object()
@@ -36,13 +39,28 @@ class FunctionFacts:
 
 @dataclass(slots=True)
 class ModuleFacts:
-    """The top level of a contract. ``states``: local name to (Map or Value, name in the state)."""
+    """The top level of a contract. ``states``: local name to (Map or Value, name in the state).
+
+    ``records``: its record classes; ``types``: what annotations may name because of them and of
+    imports; ``codes``: its enumerations, whose codes in order are constants of the same name.
+    """
 
     doc: str = ""
     imports: set[str] = field(default_factory=set)
     constants: dict[str, Any] = field(default_factory=dict)
     states: dict[str, tuple[str, str]] = field(default_factory=dict)
     functions: dict[str, FunctionFacts] = field(default_factory=dict)
+    records: dict[str, RecordType] = field(default_factory=dict)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    types: dict[str, Annotation] = field(default_factory=dict)
+
+    def code(self, node: ast.expr) -> str:
+        """The code that ``Enumeration.NAME`` stands for; raises `ValueError` for anything else."""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            codes = self.codes.get(node.value.id, {})
+            if node.attr in codes:
+                return codes[node.attr]
+        raise ValueError
 
 
 class Findings:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 PRELUDE_MODULE: Final = "ledger.contracts.prelude"
 DECORATORS: Final = frozenset({"init", "export", "query"})
 STATE_TYPES: Final = frozenset({"Map", "Value"})
+CLASS_TYPES: Final = frozenset({"Record", "Codes"})
 
 
 class Signature(NamedTuple):
@@ -48,6 +49,8 @@ HOST: Final[dict[str, Signature]] = {
     "merkle_root": _named("leaf", "index", "size", "path"),
     "verify_signature": _named("key", "message", "signature"),
     "commitment": _named("salt", "text"),
+    "decimal": Signature(("value",), 1),
+    "changed": Signature(("record",), 1, fields=True),
     "minutes": _named("count"),
     "hours": _named("count"),
     "days": _named("count"),
@@ -65,7 +68,7 @@ HOST: Final[dict[str, Signature]] = {
     "silent": Signature(("rule",), 1, fields=True),
 }
 
-PRELUDE: Final = frozenset(HOST) | DECORATORS | STATE_TYPES
+PRELUDE: Final = frozenset(HOST) | DECORATORS | STATE_TYPES | CLASS_TYPES
 
 BUILTINS: Final[dict[str, Signature]] = {
     "len": Signature(("value",), 1),
@@ -109,6 +112,8 @@ METHODS: Final[dict[str, tuple[int, int]]] = {
     "keys": (0, 0),
     "values": (0, 0),
     "items": (0, 0),
+    "rounded": (2, 2),
+    "divided": (3, 3),
 }
 
 #: Methods of state objects.

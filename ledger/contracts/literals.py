@@ -41,7 +41,7 @@ def read_literal(node: ast.expr, special: Special = _nothing_special) -> Any:
     if isinstance(node, ast.Tuple):
         return tuple([read_literal(item, special) for item in node.elts])
     if isinstance(node, ast.Dict):
-        keys = [read_literal(key) if key is not None else None for key in node.keys]
+        keys = [read_literal(key, special) if key is not None else None for key in node.keys]
         if any(type(key) is not str or len(key) > MAX_KEY for key in keys):
             raise ValueError
         return dict(zip(keys, [read_literal(value, special) for value in node.values], strict=True))

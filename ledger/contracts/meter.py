@@ -26,6 +26,12 @@ CONTRACT_CALL: Final = 300
 HASH: Final = 20
 #: Taking a time apart into a date, or putting one together.
 DATE: Final = 10
+#: Adding decimals; multiplying; reading and writing their text; rounding; dividing.
+DECIMAL: Final = 4
+DECIMAL_PRODUCT: Final = 8
+DECIMAL_TEXT: Final = 8
+DECIMAL_ROUNDED: Final = 8
+DECIMAL_DIVIDED: Final = 30
 SIGNATURE: Final = 2_500
 
 #: Encoded bytes of a value that one gas reads.

@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from ledger.contracts.decimals import DecimalValue
 from ledger.contracts.meter import CONTENT_UNIT, COPY_UNIT, Failure, Meter
 from ledger.contracts.operators import missing, out_of_range, search
+from ledger.contracts.quantities import divided, rounded
 from ledger.contracts.values import (
     bounded_items,
     bounded_text,
@@ -215,6 +217,8 @@ METHODS: Final[dict[str, dict[type, tuple[Method, int, int]]]] = {
     "keys": {dict: (_keys, 0, 0)},
     "values": {dict: (_values, 0, 0)},
     "items": {dict: (_entries, 0, 0)},
+    "rounded": {DecimalValue: (rounded, 2, 2)},
+    "divided": {DecimalValue: (divided, 3, 3)},
 }
 
 

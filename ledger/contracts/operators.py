@@ -1,8 +1,8 @@
 """Operators on values of types that the compiler could not settle in its fast path.
 
-Arithmetic is on int and int only (a bool is not a number here), joining on two of the same kind,
-ordering on two int, two str or two bytes. Results that would be too large are refused before they
-are made.
+Arithmetic is on ints and decimals (a bool is not a number here), joining on two of the same kind,
+ordering on two numbers, two str or two bytes. Results that would be too large are refused before
+they are made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.chain.codec import MAX_INT, MIN_INT
-from ledger.contracts.meter import CONTENT_UNIT, COPY_UNIT, Failure, Meter
+from ledger.contracts import decimals
+from ledger.contracts.decimals import DecimalValue
+from ledger.contracts.meter import (
+    CONTENT_UNIT,
+    COPY_UNIT,
+    DECIMAL,
+    DECIMAL_PRODUCT,
+    Failure,
+    Meter,
+)
 from ledger.contracts.values import (
     MAX_ITEMS,
     bounded_items,
@@ -42,6 +51,14 @@ def _no_operator(symbol: str, left: Any, right: Any) -> Failure:
     return type_error(f"{kind_name(left)} {symbol} {kind_name(right)}")
 
 
+def _are_decimals(left: Any, right: Any) -> bool:
+    """Whether two values are decimals, or one is and the other an int."""
+    kind, other = type(left), type(right)
+    if kind is DecimalValue:
+        return other is DecimalValue or other is int
+    return other is DecimalValue and kind is int
+
+
 def add(meter: Meter, left: Any, right: Any) -> Any:
     kind = type(left)
     if kind is type(right):
@@ -57,12 +74,18 @@ def add(meter: Meter, left: Any, right: Any) -> Any:
             bounded_items(size)
             meter.charge(size)
             return left + right
+    if _are_decimals(left, right):
+        meter.charge(DECIMAL)
+        return decimals.add(left, right)
     raise _no_operator("+", left, right)
 
 
 def subtract(meter: Meter, left: Any, right: Any) -> Any:
     if type(left) is int and type(right) is int:
         return bounded(left - right)
+    if _are_decimals(left, right):
+        meter.charge(DECIMAL)
+        return decimals.subtract(left, right)
     raise _no_operator("-", left, right)
 
 
@@ -71,6 +94,9 @@ def multiply(meter: Meter, left: Any, right: Any) -> Any:
         if type(right) is int:
             return bounded(left * right)
         left, right = right, left
+    if _are_decimals(left, right):
+        meter.charge(DECIMAL_PRODUCT)
+        return decimals.multiply(left, right)
     kind = type(left)
     if type(right) is int and kind in (str, bytes, list):
         size = len(left) * max(right, 0)
@@ -124,13 +150,20 @@ def multiply_in_place(meter: Meter, left: Any, right: Any) -> Any:
 def negate(value: Any) -> Any:
     if type(value) is int:
         return bounded(-value)
+    if type(value) is DecimalValue:
+        return decimals.negate(value)
     raise type_error(f"- {kind_name(value)}")
 
 
 def check_order(meter: Meter, left: Any, right: Any, symbol: str) -> None:
-    """Refuse to order values other than two int, str or bytes, and pay for the comparison."""
+    """Refuse to order values other than two int, str, bytes or decimals, and pay for comparing.
+
+    A decimal is ordered with an int too.
+    """
     kind = type(left)
     if kind is not type(right) or (kind is not int and kind is not str and kind is not bytes):
+        if _are_decimals(left, right):
+            return
         raise _no_operator(symbol, left, right)
     if kind is not int:
         meter.charge(min(len(left), len(right)) // CONTENT_UNIT)

@@ -2,11 +2,11 @@
 
 A contract file is Python that ordinary tools can read; this module tells them what the names in it
 mean. On the ledger the names are bound by the interpreter and nothing in here runs: outside it the
-decorators leave functions as they are, state can be declared, durations and dates are computed, and
-everything that needs a chain raises `OutsideLedger`.
+decorators leave functions as they are, state can be declared, records, codes, decimals, durations
+and dates behave as they do there, and everything that needs a chain raises `OutsideLedger`.
 
 Keys of a `Map` are a str, an int or a tuple of those. Values are None, bool, int of 64 bits, str,
-bytes, and lists and str-keyed dicts of values.
+bytes, and lists and str-keyed dicts of values. A record is stored as a dict, a decimal as its text.
 """
 
 from __future__ import annotations
@@ -15,6 +15,51 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from ledger.contracts import dates as _dates
+from ledger.contracts.forms import Codes, Record, changed, decimal
+
+__all__ = [
+    "Codes",
+    "Map",
+    "Record",
+    "Value",
+    "add_months",
+    "age",
+    "call",
+    "call_index",
+    "caller",
+    "chain",
+    "changed",
+    "commitment",
+    "date",
+    "day_of",
+    "days",
+    "decimal",
+    "denies",
+    "digest",
+    "emit",
+    "encode",
+    "export",
+    "fail",
+    "forbids",
+    "from_hex",
+    "height",
+    "hours",
+    "init",
+    "limits",
+    "merkle_root",
+    "minutes",
+    "month_of",
+    "now",
+    "obliges",
+    "permits",
+    "query",
+    "require",
+    "signers",
+    "silent",
+    "transaction",
+    "verify_signature",
+    "year_of",
+]
 
 Key = str | int | tuple[str | int, ...]
 F = TypeVar("F", bound=Callable[..., Any])

@@ -25,6 +25,7 @@ CODES: Final[dict[str, str]] = {
     "E019": "an annotation that is none of the known types",
     "E020": "a default that is not a literal",
     "E021": "a contract with several inits, or with no method",
+    "E022": "a record or enumeration that is not well-formed",
     "E030": "a statement that the language leaves out",
     "E031": "an expression that the language leaves out",
     "E032": "an operator that the language leaves out",
@@ -37,6 +38,7 @@ CODES: Final[dict[str, str]] = {
     "E039": "an attribute",
     "E040": "a query that writes",
     "E041": "something that cannot be assigned to",
+    "E042": "a code that the enumeration does not have",
 }
 
 

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
-from ledger.contracts.facts import Findings, FunctionFacts, ModuleFacts, is_public_name
+from ledger.contracts.facts import (
+    REQUIRED,
+    Findings,
+    FunctionFacts,
+    ModuleFacts,
+    is_public_name,
+)
 from ledger.contracts.grammar import BUILTINS, HOST, METHODS, PRELUDE, STATE_METHODS, Signature
 from ledger.contracts.literals import read_literal
 from ledger.contracts.signatures import fit, signature_of
@@ -16,7 +22,7 @@ from ledger.contracts.variables import local_names, names_in_target
 _OPERATORS: Final = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 _COMPARISONS: Final = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 _OPERATOR_HINTS: Final = {
-    ast.Div: "// divides and rounds down",
+    ast.Div: "// divides and rounds down; a decimal has divided(by, places, mode)",
     ast.Pow: "multiply, or keep a table",
 }
 _MAX_GENERATORS: Final = 3
@@ -64,6 +70,15 @@ class TermChecker:
     def is_local(self, name: str) -> bool:
         return name in self.locals or any(name in own for own, _ in self.hidden)
 
+    def collection(self, node: ast.expr) -> None:
+        """An expression that is gone through or searched, which an enumeration may be."""
+        if (
+            not isinstance(node, ast.Name)
+            or self.is_local(node.id)
+            or (node.id not in self.facts.codes)
+        ):
+            self.expression(node)
+
     def state_of(self, node: ast.expr) -> str | None:
         """Map or Value, where the expression is the name of a state object."""
         if isinstance(node, ast.Name) and not self.is_local(node.id):
@@ -79,10 +94,15 @@ class TermChecker:
                 if name not in bound:
                     self.findings.add(node, "E034", f"{name} is bound later in the comprehension")
                 return
-        if self.is_local(name) or name in facts.constants:
+        if self.is_local(name) or (name in facts.constants and name not in facts.codes):
             return
         if name in facts.states or name in facts.functions or name in facts.imports:
             hint = "use its entries and methods" if name in facts.states else "call it"
+            self.findings.add(node, "E035", f"{name} is not a value", hint)
+        elif name in facts.records:
+            self.findings.add(node, "E035", f"{name} is not a value", f"{name}(field=value)")
+        elif name in facts.codes:
+            hint = f"{name}.NAME, value in {name}, for code in {name}, list({name})"
             self.findings.add(node, "E035", f"{name} is not a value", hint)
         elif name in BUILTINS or name in TYPE_NAMES:
             self.findings.add(node, "E035", f"{name} is not a value", "call it")
@@ -135,7 +155,10 @@ class TermChecker:
                 if len(node.ops) > 1:
                     self.findings.add(right, "E031", "a chained comparison with a Map")
                 continue
-            self.expression(right)
+            if isinstance(operator, ast.In | ast.NotIn):
+                self.collection(right)
+            else:
+                self.expression(right)
 
     def _conditional(self, node: ast.IfExp) -> None:
         for part in (node.test, node.body, node.orelse):
@@ -185,13 +208,13 @@ class TermChecker:
             self.findings.add(node, "E031", f"more than {_MAX_GENERATORS} for in a comprehension")
         own = {name for generator in generators for name in names_in_target(generator.target)}
         bound: set[str] = set()
-        self.expression(generators[0].iter)
+        self.collection(generators[0].iter)
         self.hidden.append((own, bound))
         for place, generator in enumerate(generators):
             if generator.is_async:
                 self.findings.add(node, "E031", "async is not in the language")
             if place > 0:
-                self.expression(generator.iter)
+                self.collection(generator.iter)
             self._comprehension_target(generator.target)
             bound.update(names_in_target(generator.target))
             for condition in generator.ifs:
@@ -217,15 +240,31 @@ class TermChecker:
                 self.expression(part.value)
 
     def _attribute(self, node: ast.Attribute) -> None:
-        self.findings.add(
-            node, "E039", f".{node.attr} without a call", 'fields of a dict are d["name"]'
-        )
+        value, name = node.value, node.attr
+        facts = self.facts
+        if isinstance(value, ast.Name) and not self.is_local(value.id):
+            if value.id in facts.codes:
+                if name not in facts.codes[value.id]:
+                    self.findings.add(node, "E042", f"{value.id} has no code {name}")
+                return
+            if value.id in facts.records:
+                self.findings.add(node, "E035", f"{value.id} is not a record", f"{value.id}(…)")
+                return
+        if any(name in record.fields for record in facts.records.values()):
+            self.expression(value)
+        else:
+            hint = 'fields of a dict are d["name"]'
+            self.findings.add(node, "E039", f".{name} is a field of no record", hint)
 
     # Calls
 
     def _call(self, node: ast.Call) -> None:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
         for argument in node.args:
-            self.expression(argument)
+            if name in _OF_CODES:
+                self.collection(argument)
+            else:
+                self.expression(argument)
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.findings.add(node, "E037", "** arguments are not in the language")
@@ -250,7 +289,11 @@ class TermChecker:
                 self.findings.add(node, "E036", "init runs once, when the contract is founded")
             fit(self.findings, node, name, signature_of(function))
             self.calls.append((name, node))
+        elif name in facts.records:
+            self._record_call(node, name)
         elif name in facts.imports and name in HOST:
+            if name == "changed":
+                self._changes(node)
             fit(self.findings, node, name, HOST[name])
             if HOST[name].writes:
                 self.writes.append(node)
@@ -261,8 +304,35 @@ class TermChecker:
         else:
             self.findings.add(node, "E036", f"there is no function {name}")
 
+    def _record_call(self, node: ast.Call, name: str) -> None:
+        fields = self.facts.records[name].fields
+        if node.args:
+            hint = f"{name}({next(iter(fields), 'field')}=…)"
+            self.findings.add(node, "E037", f"the fields of {name} are given by name", hint)
+            return
+        required = [field for field, known in fields.items() if known.default is REQUIRED]
+        others = [field for field in fields if field not in required]
+        signature = Signature((*required, *others), len(required), frozenset(fields))
+        fit(self.findings, node, name, signature)
+
+    def _changes(self, node: ast.Call) -> None:
+        """The fields of ``changed`` belong to some record together."""
+        given = {keyword.arg for keyword in node.keywords}
+        if not any(given <= record.fields.keys() for record in self.facts.records.values()):
+            self.findings.add(node, "E037", "no record has these fields")
+
     def _method_call(self, node: ast.Call, function: ast.Attribute) -> None:
         name = function.attr
+        value = function.value
+        if (
+            isinstance(value, ast.Name)
+            and value.id in self.facts.records
+            and not self.is_local(value.id)
+        ):
+            if name != "read":
+                self.findings.add(node, "E038", f"a record has no method {name}")
+            fit(self.findings, node, f"{value.id}.read", _READ)
+            return
         state = self.state_of(function.value)
         if state is not None:
             signature = STATE_METHODS[state].get(name)

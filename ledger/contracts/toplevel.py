@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.contracts.annotations import ANYTHING, read_annotation
+from ledger.contracts.annotations import ANYTHING, DECIMAL, Annotation, read_annotation
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
+from ledger.contracts.classes import ClassReader, base_of
 from ledger.contracts.facts import (
     REQUIRED,
     Findings,
@@ -18,10 +20,16 @@ from ledger.contracts.facts import (
 from ledger.contracts.grammar import BUILTINS, DECORATORS, PRELUDE, PRELUDE_MODULE, STATE_TYPES
 from ledger.contracts.literals import read_literal
 from ledger.contracts.meter import DATE, Failure, Meter
+from ledger.contracts.quantities import make
 from ledger.contracts.times import CONSTANT, TIMES
 
 MAX_PARAMETERS: Final = 32
 MAX_STATE_NAME: Final = 64
+#: Functions that a constant may be made with.
+_PURE: Final[dict[str, Callable[..., Any]]] = {
+    "decimal": make,
+    **{name: TIMES[name] for name in CONSTANT},
+}
 
 
 class _ModuleReader:
@@ -30,6 +38,7 @@ class _ModuleReader:
     def __init__(self, findings: Findings) -> None:
         self.facts = ModuleFacts()
         self.findings = findings
+        self.classes = ClassReader(self.facts, findings, self._special)
 
     def read(self, tree: ast.Module) -> ModuleFacts:
         for place, statement in enumerate(tree.body):
@@ -39,6 +48,9 @@ class _ModuleReader:
                 self._no_import(statement)
             elif isinstance(statement, ast.FunctionDef):
                 self._function(statement)
+            elif isinstance(statement, ast.ClassDef) and base_of(statement):
+                if self._new_name(statement, statement.name):
+                    self.classes.read(statement)
             elif isinstance(statement, ast.Assign | ast.AnnAssign):
                 self._assignment(statement)
             elif (
@@ -54,7 +66,7 @@ class _ModuleReader:
                     statement,
                     "E010",
                     f"{kind} at the top level",
-                    "a contract has a docstring, imports, constants, state and functions",
+                    "a contract has imports, constants, records, codes, state and functions",
                 )
         kinds = [function.kind for function in self.facts.functions.values()]
         if kinds.count("init") > 1:
@@ -77,6 +89,8 @@ class _ModuleReader:
                 self.findings.add(alias, "E012", f"the prelude has no {alias.name}")
             elif self._new_name(alias, alias.name):
                 self.facts.imports.add(alias.name)
+                if alias.name == "decimal":
+                    self.facts.types["decimal"] = DECIMAL
 
     def _new_name(self, node: ast.AST, name: str) -> bool:
         if not is_public_name(name) or name in BUILTINS or name in TYPE_NAMES:
@@ -88,6 +102,7 @@ class _ModuleReader:
             or name in facts.constants
             or name in facts.states
             or name in facts.functions
+            or name in facts.records
         ):
             self.findings.add(node, "E015", f"{name} is defined twice")
             return False
@@ -99,7 +114,7 @@ class _ModuleReader:
         if len(targets) != 1 or not isinstance(target, ast.Name) or node.value is None:
             self.findings.add(node, "E010", "this assignment", "NAME = literal, Map() or Value()")
             return
-        if isinstance(node, ast.AnnAssign) and read_annotation(node.annotation) is None:
+        if isinstance(node, ast.AnnAssign) and self._annotation(node.annotation) is None:
             self.findings.add(node.annotation, "E019", "an unknown type")
         if not self._new_name(target, target.id):
             return
@@ -112,19 +127,24 @@ class _ModuleReader:
         except ValueError:
             self.findings.add(value, "E013", f"{target.id} is not a literal")
 
+    def _annotation(self, node: ast.expr) -> Annotation | None:
+        return read_annotation(node, self.facts.types)
+
     def _makes_constant(self, call: ast.Call) -> bool:
-        return isinstance(call.func, ast.Name) and call.func.id in CONSTANT
+        return isinstance(call.func, ast.Name) and call.func.id in _PURE
 
     def _special(self, node: ast.expr) -> Any:
-        """What a literal may hold beyond plain values: durations and dates of plain numbers."""
+        """What a literal may hold beyond plain values: codes, decimals, durations and dates."""
+        if isinstance(node, ast.Attribute):
+            return self.facts.code(node)
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             raise ValueError
         name = node.func.id
-        if name not in CONSTANT or name not in self.facts.imports or node.keywords:
+        if name not in _PURE or name not in self.facts.imports or node.keywords:
             raise ValueError
         arguments = [read_literal(argument) for argument in node.args]
         try:
-            return TIMES[name](Meter(DATE), *arguments)
+            return _PURE[name](Meter(DATE), *arguments)
         except (Failure, TypeError):
             raise ValueError from None
 
@@ -153,7 +173,7 @@ class _ModuleReader:
         if getattr(node, "type_params", None):
             self.findings.add(node, "E017", "type parameters")
         parameters = self._parameters(node, public=kind != "private")
-        returns = read_annotation(node.returns) if node.returns is not None else None
+        returns = self._annotation(node.returns) if node.returns is not None else None
         if node.returns is not None and returns is None:
             self.findings.add(node.returns, "E019", "an unknown type")
         elif returns is None and kind != "private":
@@ -195,7 +215,7 @@ class _ModuleReader:
                 self.findings.add(argument, "E033", f"the name {name} is not for contracts")
             annotation = ANYTHING
             if argument.annotation is not None:
-                known = read_annotation(argument.annotation)
+                known = self._annotation(argument.annotation)
                 if known is None:
                     self.findings.add(argument.annotation, "E019", "an unknown type")
                 else:

@@ -1,9 +1,10 @@
 """What a contract computes with: bounded values, and how they are compared, measured and copied.
 
-Values are None, bool, int of 64 bits, str, bytes, list, dict with str keys, and tuple (which can't
-be stored). Every container is an exact builtin type; nothing else ever enters a contract. Lists
-may hold themselves, so everything here that walks a value has a limit of depth, and everything
-that could take long is paid for in gas first.
+Values are None, bool, int of 64 bits, str, bytes, list, dict with str keys, tuple (which can't be
+stored), records and decimals. What leaves a contract is plain: there a record is the dict of its
+fields and a decimal its text. Every container is an exact type; nothing else ever enters a
+contract. Lists may hold themselves, so everything here that walks a value has a limit of depth, and
+everything that could take long is paid for in gas first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from ledger.chain.codec import MAX_DEPTH, MAX_INT, MIN_INT, Malformed
 from ledger.chain.limits import KIB
+from ledger.contracts.decimals import MAX_PLACES, DecimalValue, written
 from ledger.contracts.meter import CONTENT_UNIT, Failure, Meter, OutOfGas
 
 #: Characters of a str, bytes of a bytes.
@@ -29,14 +31,41 @@ _FEW_VALUES: Final = 64
 _VALUE_WEIGHT: Final = 9
 SCALARS: Final = frozenset({type(None), bool, int, str, bytes})
 
-_NAMES: Final[dict[type, str]] = {type(None): "None"}
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_NUMBERS: Final = frozenset({int, bool, DecimalValue})
+_NAMES: Final[dict[type, str]] = {type(None): "None", DecimalValue: "decimal"}
+
+
+class RecordValue:
+    """A record: the type of its class (`records.RecordType`), and its fields in their order.
+
+    Nothing changes the fields. Equality is that of `equal`, which is paid for.
+    """
+
+    __slots__ = ("fields", "kind")
+
+    def __init__(self, kind: Any, fields: dict[str, Any]) -> None:
+        self.kind = kind
+        self.fields = fields
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a value outside a contract."""
+    if type(value) is RecordValue:
+        return value.fields
+    if type(value) is DecimalValue:
+        return written(value)
+    raise AssertionError("a value that was not weighed")
+
+
+_encode = msgspec.msgpack.Encoder(order="deterministic", enc_hook=_plain).encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
 def kind_name(value: object) -> str:
     """The name of a value's type as error messages show it."""
     kind = type(value)
+    if isinstance(value, RecordValue):
+        return str(value.kind.name)
     return _NAMES.get(kind, kind.__name__)
 
 
@@ -80,9 +109,7 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = MAX_DEPTH) -> bool:
     kind = type(left)
     other = type(right)
     if kind is not other:
-        if (kind is int or kind is bool) and (other is int or other is bool):
-            return bool(left == right)
-        return False
+        return kind in _NUMBERS and other in _NUMBERS and bool(left == right)
     if kind is str or kind is bytes:
         size = len(left)
         if size != len(right):
@@ -90,7 +117,11 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = MAX_DEPTH) -> bool:
         if size > CONTENT_UNIT:
             meter.charge(size // CONTENT_UNIT)
         return bool(left == right)
-    if kind is not list and kind is not dict and kind is not tuple:
+    if kind is RecordValue:
+        if left.kind is not right.kind:
+            return False
+        left, right, kind = left.fields, right.fields, dict
+    elif kind is not list and kind is not dict and kind is not tuple:
         return bool(left == right)
     if len(left) != len(right):
         return False
@@ -108,7 +139,7 @@ def equal(meter: Meter, left: Any, right: Any, depth: int = MAX_DEPTH) -> bool:
 def contains(meter: Meter, items: list[Any] | tuple[Any, ...], wanted: Any) -> bool:
     """``wanted in items`` for a list or tuple, paid for by its length."""
     kind = type(wanted)
-    if kind is list or kind is dict or kind is tuple:
+    if kind is list or kind is dict or kind is tuple or kind is RecordValue:
         meter.charge(4 * len(items))
         return any(equal(meter, item, wanted) for item in items)
     size = len(items)
@@ -128,9 +159,12 @@ def _few(items: Any, left: int, depth: int) -> int:
         kind = type(item)
         if kind is str or kind is bytes or kind is int or kind in SCALARS:
             continue
-        if depth <= 0 or (kind is not dict and kind is not list):
+        if kind is DecimalValue:
+            continue
+        if depth <= 0 or (kind is not dict and kind is not list and kind is not RecordValue):
             return -1
-        left = _few(item.values() if kind is dict else item, left, depth - 1)
+        inside = item.fields if kind is RecordValue else item
+        left = _few(inside if kind is list else inside.values(), left, depth - 1)
         if left < 0:
             return left
     return left
@@ -144,6 +178,10 @@ def _weigh(value: Any, left: int, depth: int) -> int:
         return left - len(value)
     if kind in SCALARS:
         return left
+    if kind is DecimalValue:
+        return left - MAX_PLACES
+    if kind is RecordValue:
+        value, kind = value.fields, dict
     if kind is not list and kind is not dict:
         raise type_error(f"a {kind_name(value)} cannot be stored or passed on")
     if depth <= 0:

@@ -16,13 +16,28 @@ from ledger.contracts.scope import Code, Frame, Scope
 from ledger.contracts.values import SCALARS, copy, is_mutable, size_of_literal
 
 
+def _is_variable(node: ast.expr, scope: Scope) -> bool:
+    return isinstance(node, ast.Name) and scope.slot(node.id) is not None
+
+
+def literal_of(node: ast.expr, scope: Scope) -> Any:
+    """The value of a literal, in which codes of enumerations may stand; raises `ValueError`."""
+
+    def code(part: ast.expr) -> Any:
+        if isinstance(part, ast.Attribute) and not _is_variable(part.value, scope):
+            return scope.facts.code(part)
+        raise ValueError
+
+    return read_literal(node, code)
+
+
 def constant_of(node: ast.expr, scope: Scope) -> tuple[Any] | None:
     """The value of an expression that is an immutable literal or names one, in a tuple."""
     if isinstance(node, ast.Name) and scope.slot(node.id) is None:
         value = scope.facts.constants.get(node.id, [])
     else:
         try:
-            value = read_literal(node)
+            value = literal_of(node, scope)
         except ValueError:
             return None
     return None if is_mutable(value) else (value,)

@@ -14,7 +14,7 @@ from typing import Any
 from ledger.chain.codec import encode
 from ledger.chain.transaction import Call
 from ledger.contracts.checker import check
-from tests.support.corpus import COMPUTED, OPERATIONS, REFUSED, RUNNING, VALUES
+from tests.support.corpus import COMPUTED, FORMED, FORMS, OPERATIONS, REFUSED, RUNNING, VALUES
 from tests.support.language import COMPUTE, IMPORT, Bench, run
 
 COUNTER = """
@@ -109,6 +109,10 @@ def outcomes() -> dict[str, Any]:
         "computed": {
             expression: _outcome(run(f"return {expression}", top=COMPUTE))
             for expression in COMPUTED
+        },
+        "formed": {
+            expression: _outcome(run(f"return {expression}", top=COMPUTE + FORMS))
+            for expression in FORMED
         },
         "running": {name: _outcome(run(body, gas=200_000)) for name, body in RUNNING.items()},
         "operations": operations,

@@ -22,7 +22,10 @@ NAMES = (
 )
 VERDICTS = "denies, forbids, limits, obliges, permits, silent"
 #: Later names have a line of their own: the golden file holds hashes of sources with `IMPORT`.
-COMPUTING = "add_months, age, date, day_of, days, hours, minutes, month_of, year_of"
+COMPUTING = (
+    "Codes, Record, add_months, age, changed, date, day_of, days, decimal, hours, minutes, "
+    "month_of, year_of"
+)
 COMPUTE = f"from ledger.contracts.prelude import {COMPUTING}\n"
 IMPORT = f"from ledger.contracts.prelude import {NAMES}\n"
 

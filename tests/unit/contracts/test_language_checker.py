@@ -9,9 +9,13 @@ from ledger.contracts.checker import check
 from ledger.contracts.compiler import InvalidContract, compile_contract
 from ledger.contracts.grammar import BUILTINS, HOST, METHODS, PRELUDE
 from ledger.contracts.problems import CODES
-from tests.support.language import IMPORT
+from tests.support.language import COMPUTE, IMPORT
 
 METHOD = "\n@export\ndef go(a: int) -> object:\n    {}\n"
+CLASSES = (
+    'class Kind(Codes):\n    LAB = "lab"\n'
+    "class Visit(Record):\n    place: str\n    until: int = 5\n"
+)
 QUERY = (
     'm = Map("m")\nv = Value("v")\ndef helper(x):\n    m["a"] = x\ndef far(x):\n    helper(x)\n'
     "@query\ndef ask(a: int) -> object:\n    {}\n"
@@ -193,6 +197,72 @@ def ask() -> object:
         ("E020", "@export\ndef f(a: int = 1 + 1) -> int: return 1"),
         ("E021", "X = 1"),
         ("E021", "@init\ndef f() -> None: pass\n@init\ndef g() -> None: pass"),
+        ("E013", CLASSES + "X = Kind"),
+        ("E013", CLASSES + "X = Kind.ECG"),
+        ("E014", CLASSES + "X = Visit(place='a')"),
+        ("E013", "X = decimal('1e5')"),
+        ("E015", CLASSES + "Kind = 1"),
+        ("E015", CLASSES + "class Visit(Codes):\n    A = 'a'"),
+        ("E015", "class A(Record):\n    a: int\n    a: str"),
+        ("E015", "class A(Codes):\n    B = 'b'\n    C = 'b'"),
+        ("E019", "class A(Record):\n    a: float"),
+        ("E019", "class A(Record):\n    a: A"),
+        ("E019", CLASSES + "class A(Record):\n    a: Kind"),
+        ("E019", "class A(Record):\n    b: B\nclass B(Record):\n    c: int"),
+        ("E020", "class A(Record):\n    a: int = 'x'"),
+        ("E020", "class A(Record):\n    a: list = []"),
+        ("E020", "class A(Record):\n    a: int = now()"),
+        ("E022", "class A(Record):\n    pass"),
+        ("E022", "class A(Record):\n    'Nothing.'"),
+        ("E022", "class A(Record):\n    a = 1"),
+        ("E022", "class A(Record):\n    def f(self): pass"),
+        ("E022", "class A(Record):\n    a: int\n    print(1)"),
+        ("E022", "class A(Record):\n    a.b: int"),
+        ("E022", "class A(Record):\n    class B(Record):\n        a: int"),
+        ("E022", "class A(Record, metaclass=B):\n    a: int"),
+        ("E022", "@export\nclass A(Record):\n    a: int"),
+        ("E022", "class A(Record):\n" + "".join(f"    a{i}: int\n" for i in range(33))),
+        ("E022", "class A(Codes):\n    A: str = 'a'"),
+        ("E022", "class A(Codes):\n    A = 1"),
+        ("E022", "class A(Codes):\n    A = B = 'a'"),
+        ("E022", "class A(Codes):\n    A = 'a' + 'b'"),
+        ("E010", "class A(Record, Codes):\n    a: int"),
+        ("E010", "class A(Visit):\n    a: int"),
+        ("E010", "class A(object):\n    a: int"),
+        ("E010", "class A():\n    a: int"),
+        ("E033", "class A(Record):\n    _a: int"),
+        ("E033", "class A(Record):\n    __init__: int"),
+        ("E033", "class A(Record):\n    str: int"),
+        ("E033", "class A(Record):\n    read: int"),
+        ("E033", "class _A(Record):\n    a: int"),
+        ("E033", "class A(Codes):\n    __iter__ = 'a'"),
+        ("E033", "class len(Codes):\n    A = 'a'"),
+        ("E035", CLASSES + METHOD.format("return Visit")),
+        ("E035", CLASSES + METHOD.format("return Kind")),
+        ("E035", CLASSES + METHOD.format("return [Kind]")),
+        ("E035", CLASSES + METHOD.format("return Kind == a")),
+        ("E035", CLASSES + METHOD.format("return sum(Kind)")),
+        ("E035", CLASSES + METHOD.format("return Visit.until")),
+        ("E035", CLASSES + METHOD.format("return Kind[0]")),
+        ("E036", CLASSES + METHOD.format("return Kind('lab')")),
+        ("E036", CLASSES + METHOD.format("return Record()")),
+        ("E037", CLASSES + METHOD.format("return Visit()")),
+        ("E037", CLASSES + METHOD.format("return Visit('a', 1)")),
+        ("E037", CLASSES + METHOD.format("return Visit(place='a', other=1)")),
+        ("E037", CLASSES + METHOD.format("return Visit.read()")),
+        ("E037", CLASSES + METHOD.format("return Visit.read(a, a)")),
+        ("E037", CLASSES + METHOD.format("return changed(a, nothing=1)")),
+        ("E038", CLASSES + METHOD.format("return Visit.mro()")),
+        ("E038", CLASSES + METHOD.format("return Kind.__members__()")),
+        ("E039", CLASSES + METHOD.format("return a.__class__")),
+        ("E039", CLASSES + METHOD.format("return a.until.real")),
+        ("E041", CLASSES + METHOD.format("a.until = 5")),
+        ("E041", CLASSES + METHOD.format("a.until += 5")),
+        ("E041", CLASSES + METHOD.format("del a.until")),
+        ("E041", CLASSES + METHOD.format("Kind.LAB = 'x'")),
+        ("E042", CLASSES + METHOD.format("return Kind.ECG")),
+        ("E042", CLASSES + METHOD.format("return Kind.mro")),
+        ("E042", CLASSES + METHOD.format("return Kind.__class__")),
         ("E030", METHOD.format("try:\n        pass\n    except Exception:\n        pass")),
         ("E030", METHOD.format("with a:\n        pass")),
         ("E030", METHOD.format("raise a")),
@@ -279,7 +349,7 @@ def ask() -> object:
     ],
 )
 def test_what_is_not_in_the_language_is_refused_with_its_code(code: str, source: str) -> None:
-    found = check(source if source.startswith("#") else IMPORT + source)
+    found = check(source if source.startswith("#") else IMPORT + COMPUTE + source)
     assert code in {problem.code for problem in found}, found
     assert {problem.code for problem in found} <= set(CODES)
 
@@ -292,7 +362,8 @@ def test_every_code_has_a_test() -> None:
 
 def test_a_problem_says_line_column_and_what_to_do_instead() -> None:
     (problem,) = check(IMPORT + METHOD.format("return a / 2"))
-    assert str(problem) == "5:12: E032 Div is not in the language (// divides and rounds down)"
+    hint = "// divides and rounds down; a decimal has divided(by, places, mode)"
+    assert str(problem) == f"5:12: E032 Div is not in the language ({hint})"
 
 
 def test_all_problems_are_reported_in_the_order_of_the_source() -> None:
@@ -306,7 +377,7 @@ def test_all_problems_are_reported_in_the_order_of_the_source() -> None:
 def test_the_prelude_and_the_grammar_name_the_same_things() -> None:
     public = {name for name in vars(prelude) if not name.startswith("_")}
     others = {"annotations", "Any", "Callable", "F", "Key", "NoReturn", "OutsideLedger", "TypeVar"}
-    assert public - others == PRELUDE
+    assert public - others == PRELUDE == set(prelude.__all__)
     assert not set(BUILTINS) & set(HOST)
 
 
