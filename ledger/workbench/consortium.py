@@ -200,12 +200,13 @@ class World:
 
     def requests(
         self, who: str, record: dict[str, Any], purpose: str = "TREAT", institution: str = "",
-        proof: dict[str, Any] | None = None, case: str = "",
+        proof: dict[str, Any] | None = None, **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        """The decision on a request; the institution defaults to the requester's first."""
+        """The decision on a request; the institution defaults to the requester's first. ``more``
+        are further arguments of `access.request`, such as ``labels`` and ``case``."""
         decision: dict[str, Any] = self.does(
             who, "access", "request", pointer=record, proof=proof or {}, purpose=purpose,
-            institution=institution or self.home(who), reply_key=REPLY_KEY, case=case,
+            institution=institution or self.home(who), reply_key=REPLY_KEY, **more,
         )  # fmt: skip
         return decision
 

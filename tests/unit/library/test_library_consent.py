@@ -1,9 +1,13 @@
 """What patients can declare, and what their declarations cover."""
 
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from ledger.chain.tokens import LabelKey, tokens_root
+from ledger.fhir.labels import sensitivity_lineage
 from tests.support.contracts import DAY, NEIGHBOUR, PATIENT, START, World, name_of
 
 SCOPE = {"institutions": ["county"], "purposes": ["TREAT"]}
@@ -19,7 +23,7 @@ def facts(**changes: Any) -> dict[str, Any]:
         "subject": PATIENT, "requester": "gao", "roles": ["physician"], "institution": "county",
         "purpose": "TREAT", "holder": "city", "record": "ab" * 32, "kind": "laboratory",
         "confidentiality": "N", "data_start": START - 30 * DAY, "data_end": START - 29 * DAY,
-        **changes,
+        "labels": [], **changes,
     }  # fmt: skip
 
 
@@ -215,3 +219,192 @@ def test_a_consent_to_one_record_covers_that_record(world: World) -> None:
     declare(world, purposes=["TREAT"], records=[name_of(record).hex()])
     assert world.requests("gao", record)["outcome"] == "permit"
     assert world.requests("gao", other)["outcome"] == "deny"
+
+
+# --- Labels and codes -------------------------------------------------------------------------
+
+KEY = LabelKey(sha256(b"the patient's").digest())
+FOREIGN = LabelKey(sha256(b"another holder's").digest())
+GLUCOSE = ("http://loinc.org", "2339-0")
+NO_PSY = {"labels": [KEY.label("SPI")], "label_key": KEY.for_labels}
+
+
+def opened(
+    *labels: str, codes: Sequence[tuple[str, str]] = (GLUCOSE,), key: LabelKey = KEY
+) -> list[bytes]:
+    """The tokens of a record with these labels."""
+    wider = {above for label in labels for above in sensitivity_lineage(label)}
+    return list(key.opening(wider, codes, b"s" * 16))
+
+
+@pytest.mark.parametrize(
+    ("shown", "permitted", "denied"),
+    [
+        (opened("PSY"), "permit", "deny"),
+        (opened("HIV"), "none", "none"),
+        (opened(), "none", "none"),
+        ([], "none", "deny"),
+        (opened("PSY", key=FOREIGN), "none", "deny"),
+        (opened("HIV", key=FOREIGN), "none", "deny"),
+    ],
+    ids=["bears it", "bears another", "none", "closed", "another key", "another key and label"],
+)  # fmt: skip
+def test_a_permit_by_label_needs_it_shown_and_a_denial_needs_it_shown_absent(
+    world: World, shown: list[bytes], permitted: str, denied: str
+) -> None:
+    declare(world, purposes=["TREAT"], confidentiality="R", **NO_PSY)
+    assert effect(world, confidentiality="R", labels=shown) == permitted
+    world.does(PATIENT, "consent", "withdraw", id="c")
+    declare(world, "deny", "d", **NO_PSY)
+    assert effect(world, confidentiality="R", labels=shown) == denied
+
+
+def test_a_wider_label_covers_the_narrower_ones_and_not_the_other_way(world: World) -> None:
+    declare(world, "deny", "d", labels=[KEY.label("SUD")], label_key=KEY.for_labels)
+    assert effect(world, labels=opened("OPIOIDUD")) == "deny"
+    assert effect(world, labels=opened("SPI")) == "none"
+    assert effect(world, labels=opened("PSY")) == "none"
+
+
+def test_codes_are_named_as_labels_are(world: World) -> None:
+    scope = {"codes": [KEY.code(*GLUCOSE)], "label_key": KEY.for_codes}
+    declare(world, "deny", "d", **scope)
+    assert effect(world, labels=opened()) == "deny"
+    assert effect(world, labels=opened(codes=[("http://loinc.org", "718-7")])) == "none"
+    many = [("http://loinc.org", f"{number}-0") for number in range(20)]
+    assert effect(world, labels=opened(codes=many)) == "deny"
+    world.does(PATIENT, "consent", "withdraw", id="d")
+    declare(world, purposes=["TREAT"], **scope)
+    assert effect(world, labels=opened()) == "permit"
+    assert effect(world, labels=opened(codes=many)) == "none"
+
+
+def test_labels_and_codes_named_together_must_both_be_met(world: World) -> None:
+    both = {"labels": [KEY.label("HIV")], "codes": [KEY.code(*GLUCOSE)], "label_key": KEY.for_codes}
+    declare(world, "deny", "d", **both)
+    assert effect(world, labels=opened("HIV")) == "deny"
+    assert effect(world, labels=opened("PSY")) == "none"
+    assert effect(world, labels=opened("HIV", codes=[])) == "none"
+    assert effect(world) == "deny"
+
+
+def test_the_chain_believes_labels_only_if_the_pointer_commits_to_them(world: World) -> None:
+    tokens = opened("PSY")
+    record = world.anchored(labels=tokens_root(tokens), confidentiality="R")
+    declare(world, "grant", "p", purposes=["TREAT"], confidentiality="R")
+    declare(world, "deny", "d", **NO_PSY)
+    assert world.requests("gao", record)["outcome"] == "deny"
+    assert world.requests("gao", record, labels=tokens)["outcome"] == "deny"
+    for false in (opened("HIV"), tokens[:-1], [*tokens, bytes(16)], tokens[::-1]):
+        code = world.refuses(
+            "gao", "access", "request", pointer=record, proof={}, purpose="TREAT",
+            institution="county", reply_key=bytes(range(32)), labels=false,
+        )  # fmt: skip
+        assert code == "bad_labels"
+    plain = opened("HIV")
+    other = world.anchored(labels=tokens_root(plain), confidentiality="R")
+    assert world.requests("gao", other)["outcome"] == "deny"
+    assert world.requests("gao", other, labels=plain)["outcome"] == "permit"
+
+
+@pytest.mark.parametrize(
+    ("scope", "code"),
+    [
+        ({"labels": [bytes(16)]}, "label_key_missing"),
+        ({"codes": [bytes(16)]}, "label_key_missing"),
+        ({"label_key": bytes(16)}, "label_key_missing"),
+        ({"labels": [bytes(15)], "label_key": bytes(16)}, "bad_token"),
+        ({"labels": ["x" * 16], "label_key": bytes(16)}, "type_error"),
+        ({"labels": [bytes(16)], "label_key": "x" * 16}, "type_error"),
+        ({"labels": [bytes(16)] * 65, "label_key": bytes(16)}, "scope_too_long"),
+        ({"unless": [{"institutions": ["county"]}]}, "purpose_missing"),
+        ({"unless": [SCOPE] * 9}, "bad_exception"),
+        ({"unless": [{**SCOPE, "unless": [SCOPE]}]}, "bad_exception"),
+        ({"unless": [{**SCOPE, "effect": "deny"}]}, "contradiction"),
+        ({"unless": {"a": SCOPE}}, "bad_exception"),
+    ],
+)
+def test_tokens_and_exceptions_that_are_not_understood_are_refused(
+    world: World, scope: dict[str, Any], code: str
+) -> None:
+    arguments = {"id": "c", "subject": PATIENT, "scope": scope}
+    assert world.refuses(PATIENT, "consent", "deny", **arguments) == code
+
+
+# --- Exceptions -------------------------------------------------------------------------------
+
+
+def test_an_exception_takes_what_it_covers_out_of_its_own_denial_only(world: World) -> None:
+    study = {"institutions": ["county"], "purposes": ["HRESCH"], "end": START + DAY}
+    declare(world, "deny", "d", unless=[study])
+    declare(world, "grant", "p", **study)
+    assert effect(world, purpose="HRESCH") == "permit"
+    assert effect(world, purpose="TREAT") == "deny"
+    assert effect(world, purpose="HRESCH", institution="township") == "deny"
+    assert effect(world, purpose="HRESCH", confidentiality="R") == "deny"
+    world.later(DAY)
+    assert effect(world, purpose="HRESCH") == "deny"
+    world.later(-DAY)
+    declare(world, "deny", "e", purposes=["CLINTRCH"])
+    assert effect(world, purpose="HRESCH") == "permit"
+    assert effect(world, purpose="CLINTRCH") == "deny"
+
+
+def test_an_exception_permits_nothing_by_itself(world: World) -> None:
+    declare(world, "deny", "d", unless=[SCOPE])
+    assert effect(world) == "none"
+
+
+def test_a_permit_has_no_exceptions_but_denials(world: World) -> None:
+    arguments = {"id": "c", "subject": PATIENT, "scope": {**SCOPE, "unless": [SCOPE]}}
+    assert world.refuses(PATIENT, "consent", "grant", **arguments) == "bad_exception"
+
+
+def test_an_emergency_that_is_excepted_survives_a_denial_of_everything_else(world: World) -> None:
+    emergency = {"purposes": ["ETREAT"], "confidentiality": "V"}
+    declare(world, "deny", "d", unless=[emergency])
+    declare(world, "grant", "p", **emergency)
+    assert effect(world, purpose="ETREAT", confidentiality="V") == "permit"
+    assert effect(world, purpose="ERTREAT") == "deny"
+    assert effect(world, purpose="TREAT") == "deny"
+
+
+def test_a_permit_that_names_the_recipient_counts_before_one_that_does_not(world: World) -> None:
+    declare(world, "grant", "all", purposes=["TREAT"])
+    answer = world.asks("consent", "decide", request=facts())
+    assert (answer["facts"]["consent"], answer["facts"]["named"]) == ("all", False)
+    declare(world, "grant", "hers", **SCOPE)
+    answer = world.asks("consent", "decide", request=facts())
+    assert (answer["facts"]["consent"], answer["facts"]["named"]) == ("hers", True)
+    assert (
+        world.asks("consent", "decide", request=facts(institution="city"))["facts"]["named"]
+        is False
+    )
+
+
+# --- After death ------------------------------------------------------------------------------
+
+
+def test_what_a_patient_permitted_ends_with_her_and_what_she_denied_does_not(world: World) -> None:
+    emergency = {"purposes": ["ETREAT"]}
+    declare(world, "grant", "p", **SCOPE)
+    declare(world, "deny", "d", institutions=["township"], unless=[emergency])
+    assert effect(world) == "permit"
+    world.does("clerk,he", "registry", "died", id=PATIENT, institution="city", form=bytes(32))
+    assert effect(world) == "none"
+    assert effect(world, institution="township") == "deny"
+    assert effect(world, institution="township", purpose="ETREAT") == "deny"
+    assert world.asks("consent", "get", id="p")["status"] == "active"
+
+
+def test_nobody_declares_anything_for_the_dead(world: World) -> None:
+    world.does("clerk,he", "registry", "died", id=PATIENT, institution="city", form=bytes(32))
+    arguments = {"id": "c", "subject": PATIENT, "scope": SCOPE}
+    assert world.refuses(PATIENT, "consent", "grant", **arguments) == "revoked"
+    arguments["form"] = bytes(32)
+    assert world.refuses("clerk,he", "consent", "grant", **arguments) == "revoked"
+
+
+def test_only_the_registry_tells_of_deaths(world: World) -> None:
+    assert world.refuses("clerk", "consent", "end_with_death", subject=PATIENT) == "registry_only"
+    assert world.refuses("clerk", "registry", "enlist") == "not_a_listener"
