@@ -16,13 +16,14 @@ from sqlalchemy.exc import OperationalError
 from ledger.chain.codec import encode
 from ledger.chain.exchange import Shown, ask_pointers, ask_release, open_pointers, open_record
 from ledger.chain.result import CallResult
+from ledger.chain.tokens import LabelKey, tokens_root
 from ledger.chain.transaction import Call
 from ledger.crypto.keys import SigningKey, key_id
 from ledger.crypto.sealing import SealingKey
 from ledger.node import desk as desk_module
 from ledger.node.answers import NotPermitted
 from ledger.node.clock import now_ms
-from ledger.node.desk import SUBJECTS_FILE, RecordDesk
+from ledger.node.desk import LABEL_KEYS_FILE, SUBJECTS_FILE, RecordDesk
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome, load_home
 from tests.support.local_service import Consortium
@@ -114,7 +115,7 @@ async def test_a_permitted_record_is_written_down_and_handed_out(counter: Counte
     await counter.anchored()
     decision, request = counter.permit()
     sealed = await counter.desk.release(request)
-    pointer, _proof = counter.held()
+    pointer = counter.held().pointer
     assert open_record(sealed, counter.reply, counter.scene.chain, decision, pointer) == CONTENT
     assert counter.calls == [
         Call("access", "release", {"request": decision, "digest": pointer.digest})
@@ -241,4 +242,31 @@ async def test_a_hospital_without_patients_anchors_nothing(
     await asyncio.sleep(0.02)
     assert not task.done()
     assert counter.calls == []
+    task.cancel()
+
+
+async def test_records_of_a_patient_with_a_label_key_come_with_what_opens_their_labels(
+    counter: Counter, home: NodeHome
+) -> None:
+    key = LabelKey.generate()
+    (home.path / "vault" / LABEL_KEYS_FILE).write_text(f'{{"{SUBJECT}": "{key.secret.hex()}"}}')
+    await counter.anchored()
+    shown = counter.held()
+    assert key.for_labels in shown.labels
+    assert tokens_root(shown.labels) == shown.pointer.labels
+
+
+@pytest.mark.parametrize("content", ['{"p": "zz"}', '{"p": "ab"}', "[]"])
+async def test_bad_label_keys_stop_the_anchoring_and_nothing_else(
+    counter: Counter, home: NodeHome, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "RETRY_SECONDS", 0.01)
+    path = home.path / "vault" / LABEL_KEYS_FILE
+    path.write_text(content)
+    task = asyncio.create_task(counter.desk.keep_anchored())
+    await asyncio.sleep(0.03)
+    assert not task.done()
+    assert counter.calls == []
+    path.unlink()
+    await until(lambda: counter.calls)
     task.cancel()

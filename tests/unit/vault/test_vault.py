@@ -7,6 +7,7 @@ import pytest
 import ledger
 from ledger.chain import merkle
 from ledger.chain.pointer import commitment
+from ledger.chain.tokens import LabelKey, tokens_root
 from ledger.node.vault.attachments import audit_attachments
 from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
 from ledger.node.vault.tables import VaultUnusable
@@ -274,3 +275,38 @@ def test_the_examples_of_a_hospital_are_taken_in_for_its_patients(tmp_path):
     kinds = [entry.pointer.kind for entry in vault.entries()]
     assert kinds.count("laboratory") == 7
     vault.close()
+
+
+KEY = LabelKey(b"k" * 32)
+PSY = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}
+
+
+def test_labels_become_tokens_under_the_key_of_the_patient(vault, source):
+    (source / "a.json").write_bytes(observation(meta={"security": [PSY]}))
+    vault.take_in(SUBJECTS, "east", now=0, label_keys={ONE: KEY})
+    anchor(vault)
+    shown = {item.pointer.size: item for item in vault.pointers_of(ONE)}
+    psychiatric, plain = shown[max(shown)], shown[min(shown)]
+    assert psychiatric.pointer.confidentiality == "R"
+    assert {KEY.label("PSY"), KEY.label("SPI")} <= set(psychiatric.labels)
+    assert not {KEY.label("PSY"), KEY.label("SPI")} & set(plain.labels)
+    for item in shown.values():
+        assert {
+            KEY.code("http://loinc.org", "15074-8"),
+            KEY.code("http://hl7.org/fhir/resource-types", "Observation"),
+        } <= set(item.labels)
+        assert tokens_root(item.labels) == item.pointer.labels
+    (closed,) = vault.pointers_of(TWO)
+    assert closed.labels == ()
+
+
+def test_a_label_key_that_comes_later_gives_new_pointers_once(vault):
+    take(vault)
+    anchor(vault)
+    first = vault.take_in(SUBJECTS, "east", now=0, label_keys={ONE: KEY})
+    assert (first.changed, first.unchanged) == (2, 1)
+    anchor(vault)
+    assert len(vault.supersessions()) == 2
+    again = vault.take_in(SUBJECTS, "east", now=0, label_keys={ONE: KEY})
+    assert (again.new, again.changed, again.unchanged) == (0, 0, 3)
+    assert all(item.labels for item in vault.pointers_of(ONE))
