@@ -24,6 +24,7 @@ LIBRARY: Final = (
     "public_health",
     "research",
     "cross_sector",
+    "insurance",
     "supervision",
     "custody",
     "processor",
