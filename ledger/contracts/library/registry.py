@@ -16,7 +16,7 @@ ROLES = [
 ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer", "vendor-engineer": "vendor"}
 # Contracts that know who speaks for a patient, and those that must hear of a death.
 VOICES = ["guardianship", "delegation"]
-LISTENERS = ["guardianship", "delegation", "consent"]
+LISTENERS = ["guardianship", "delegation", "consent", "family_doctor", "chronic"]
 REVOCATION_REASONS = ["left", "key-lost", "key-stolen", "deceased", "misconduct", "entered-in-error"]
 
 MAX_KEYS = 8
