@@ -108,8 +108,8 @@ LINES: Final[dict[str, tuple[str, str]]] = {
     ),
     "scenario": ("{title}: {shows}", "{title}（以下情节为英文）"),
     "small": (
-        "Of {members} institutions {played} are played, on {nodes} nodes; groups are cut to {group} of a sort",
-        "{members} 家机构中演示 {played} 家，{nodes} 个节点；同类机构各取 {group} 家",
+        "All {members} institutions are on the chain; {nodes} of the nodes run on this machine",
+        "{members} 家机构全部上链；本机运行其中 {nodes} 个节点",
     ),
     "prose": ("{text}", "{text}"),
     "step": ("  {text}", "  {text}"),

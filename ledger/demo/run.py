@@ -37,7 +37,7 @@ from ledger.scenario.checking import faults
 from ledger.scenario.language import Scenario
 from ledger.scenario.parser import InvalidScenario, load_scenario
 from ledger.scenario.player import Unmet
-from ledger.scenario.scaling import GROUP, load_small
+from ledger.scenario.scaling import load_small
 
 GOOD, NO, COULD_NOT_RUN = 0, 1, 3
 DEFAULT_CONFIG = "yanan.toml"
@@ -80,7 +80,7 @@ def main(
             with Fleet(homes, founding.urls) as fleet:
                 tell = Narrator(language, lambda line: console.print(line, markup=False))
                 if scenario is not None:
-                    report = _play_scenario(config, network, scenario, founding, fleet, tell)
+                    report = _play_scenario(network, scenario, founding, fleet, tell)
                 else:
                     report = _play(network, founding, fleet, tell)
                 report["seconds"] = round(time.monotonic() - started, 1)
@@ -170,7 +170,6 @@ def _found(network: NetworkConfig, place: Path, console: Console, language: Lang
 
 
 def _play_scenario(
-    config: Path | None,
     network: NetworkConfig,
     scenario: Scenario,
     founding: Founding,
@@ -178,13 +177,10 @@ def _play_scenario(
     tell: Narrator,
 ) -> dict[str, Any]:
     """The scenario, and then what every demo ends with: all nodes agree, an outsider verifies."""
-    assert config is not None
     tell(
         "small",
-        members=f"{len(load_config(config).institutions):,}",
-        played=len(network.institutions),
+        members=f"{len(network.institutions):,}",
         nodes=len(fleet.homes),
-        group=GROUP,
     )
     fleet.start()
     fleet.wait_ready()

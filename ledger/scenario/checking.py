@@ -134,7 +134,7 @@ class _Looker:
                     yield from self._known(first, self._records, "record")
                 elif kind in ("request", "result"):
                     yield from self._known(first, self._results, "result")
-                elif kind == "key":
+                elif kind in ("key", "token", "labelkey"):
                     yield from self._known(first, self._people, "person")
             case _:
                 return

@@ -30,7 +30,7 @@ from ledger.scenario.language import (
     Scenario,
     Step,
 )
-from ledger.scenario.resolving import Things, opened_labels, text_hash
+from ledger.scenario.resolving import Things, text_hash
 from ledger.scenario.values import Arguments
 
 #: An X25519 public key that nobody has: what a scenario shows is decided, not handed over.
@@ -180,7 +180,7 @@ class Player:
             if act.case:
                 arguments["case"] = act.case
             if act.shows_labels:
-                arguments["labels"] = opened_labels(held)
+                arguments["labels"] = list(held.tokens)
             outcome = self._send([act.person], "access", "request", arguments)
         if isinstance(act.expected, Refuses) or not outcome.ok:
             return self._judged(act.expected, outcome)

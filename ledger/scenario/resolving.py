@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ledger.chain.pointer import Pointer, commitment, record_digest
+from ledger.chain.tokens import LabelKey, tokens_root
+from ledger.fhir.labels import sensitivity_lineage
 from ledger.scenario.cast import Cast
 from ledger.scenario.language import Anchors
 from ledger.scenario.values import Argument, Arguments, Listed, Mapped, Moment, Person, Reference
@@ -22,11 +24,10 @@ class NothingThere(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A record that somebody holds, with what opens its commitments."""
+    """A record that somebody holds. ``tokens``: what its pointer commits to of its labels."""
 
     pointer: Pointer
-    labels: tuple[str, ...]
-    salt: bytes
+    tokens: tuple[bytes, ...]
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Things:
             raise NothingThere(f"there is a record {act.record!r} already")
         salt = sha256(f"salt of {act.record}".encode()).digest()[:16]
         end = now - act.taken
+        labels = {above for label in act.labels for above in sensitivity_lineage(label)}
+        tokens = self.label_key(act.subject).opening(labels, (), salt)
         content = f"the content of {act.record}".encode()
         held = Held(
             Pointer(
@@ -59,14 +62,17 @@ class Things:
                 end=end,
                 confidentiality=act.level,
                 type=commitment(salt, act.kind),
-                labels=commitment(salt, " ".join(act.labels)),
+                labels=tokens_root(tokens),
                 replaces=b"",
             ),
-            act.labels,
-            salt,
+            tokens,
         )
         self.records[act.record] = held
         return held
+
+    def label_key(self, label: str) -> LabelKey:
+        """The key under which a patient's labels become tokens; raises `NotHere`."""
+        return LabelKey(sha256(f"label key of {self.cast[label].id}".encode()).digest())
 
     def record(self, name: str) -> Held:
         """A record by its name in the scenario; raises `NothingThere`."""
@@ -104,14 +110,14 @@ class Things:
         return {name: self.resolve(value, now) for name, value in arguments}
 
     def _refer(self, reference: Reference) -> Any:
+        if reference.kind == "token":
+            if len(reference.arguments) != 2:
+                raise NothingThere("token(…) takes a person and a label")
+            person, label = reference.arguments
+            return self.label_key(person).label(label)
         if len(reference.arguments) != 1:
             raise NothingThere(f"{reference.kind}(…) takes one name")
         return _REFERENCES[reference.kind](self, reference.arguments[0])
-
-
-def opened_labels(held: Held) -> list[Any]:
-    """What the requester shows of a record's labels, as `ledger.contracts.library` reads it."""
-    return [held.salt, " ".join(held.labels)]
 
 
 def text_hash(text: str) -> bytes:
@@ -123,7 +129,7 @@ _REFERENCES: Final[dict[str, Callable[[Things, str], Any]]] = {
     "record": lambda things, name: things.record(name).pointer.name().hex(),
     "name": lambda things, name: things.record(name).pointer.name(),
     "pointer": lambda things, name: things.record(name).pointer.value(),
-    "labels": lambda things, name: opened_labels(things.record(name)),
+    "labels": lambda things, name: list(things.record(name).tokens),
     "digest": lambda things, name: things.record(name).pointer.digest,
     "form": lambda _things, text: text_hash(text),
     "hash": lambda _things, text: text_hash(text),
@@ -131,5 +137,6 @@ _REFERENCES: Final[dict[str, Callable[[Things, str], Any]]] = {
     "request": lambda things, name: things.result(f"{name}.id"),
     "result": lambda things, name: things.result(name),
     "key": lambda things, label: things.cast.account(label).id,
+    "labelkey": lambda things, label: things.label_key(label).for_labels,
     "bytes": lambda _things, text: text.encode(),
 }

@@ -1,7 +1,7 @@
 """A consortium made small enough to be played on one machine.
 
-All kinds of members, all people and all contracts stay. Groups of institutions are cut to a few of
-their sort, and only so many of the nodes are kept; the other institutions are members without one.
+All members, all people and all contracts stay on the chain. Only some of the nodes are kept; the
+other institutions are members without one.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import Final
 
 from ledger.node.setup.config import NetworkConfig, load_config
 
-#: How many members of a group are played, and how many nodes run.
-GROUP: Final = 3
+#: How many of the nodes that vote are played.
 VALIDATORS: Final = 4
 
 
 def load_small(path: Path, *, followers: int = 0) -> NetworkConfig:
-    """Read a configuration with its groups cut and its nodes reduced; raises `InvalidFile`."""
-    return with_few_nodes(load_config(path, largest_group=GROUP), followers=followers)
+    """Read a configuration, with few of its nodes; raises `InvalidFile`."""
+    return with_few_nodes(load_config(path), followers=followers)
 
 
 def with_few_nodes(

@@ -34,6 +34,8 @@ class SimBackend:
         for name, member in world.nodes.items():
             self._homes.setdefault(member.home.institution, name)
         self._first = next(iter(world.nodes))
+        #: The block of the last call.
+        self._height = 0
 
     @property
     def now(self) -> int:
@@ -58,10 +60,13 @@ class SimBackend:
             raise ValueError(f"{node} does not bring the call to an end: {ticket.answer}")
         outcome = world.node(node).service.outcome(transaction.id)
         assert outcome is not None
+        self._height = outcome[0]
         (result,) = outcome[2].calls
         return Outcome(result.ok, result.value, result.error, result.events)
 
     def ask(self, contract: str, method: str, arguments: dict[str, Any]) -> Any:
+        if not self._world.reach(self._height, PATIENCE, self._first):
+            raise ValueError(f"{self._first} does not get block {self._height}")
         replica = self._world.node(self._first).replica
         head = replica.head
         context = BlockContext(head.chain, head.height, max(head.time, self.now))

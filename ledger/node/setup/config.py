@@ -193,33 +193,28 @@ class NetworkConfig(Table):
         return self.model_copy(update={"network": self.network.model_copy(update=update)})
 
 
-def load_config(
-    path: Path, known_contracts: Collection[str] = LIBRARY, *, largest_group: int | None = None
-) -> NetworkConfig:
+def load_config(path: Path, known_contracts: Collection[str] = LIBRARY) -> NetworkConfig:
     """Read and check a configuration file.
 
     Args:
         path: the TOML file.
         known_contracts: names that ``[[contracts]]`` may use; the shipped library by default.
-        largest_group: groups of institutions and people are cut to so many.
 
     Raises:
         InvalidFile: with one `Fault` (file, line, field) for everything that is wrong.
     """
-    return _checked(TomlDocument.read(path), known_contracts, largest_group)
+    return _checked(TomlDocument.read(path), known_contracts)
 
 
 def parse_config(
     text: str, file: str = "network.toml", known_contracts: Collection[str] = LIBRARY
 ) -> NetworkConfig:
     """As `load_config`, from text; ``file`` is the name that errors show."""
-    return _checked(TomlDocument(file, text), known_contracts, None)
+    return _checked(TomlDocument(file, text), known_contracts)
 
 
-def _checked(
-    document: TomlDocument, known_contracts: Collection[str], largest_group: int | None
-) -> NetworkConfig:
-    document.spread_groups(largest_group)
+def _checked(document: TomlDocument, known_contracts: Collection[str]) -> NetworkConfig:
+    document.spread_groups()
     config = document.parse(NetworkConfig)
     problems = [
         *_check_parameters(config),

@@ -31,12 +31,11 @@ class BadGroup(ValueError):
         self.path = path
 
 
-def spread(data: dict[str, Any], largest: int | None = None) -> tuple[dict[str, Any], Origins]:
+def spread(data: dict[str, Any]) -> tuple[dict[str, Any], Origins]:
     """The configuration with one table for each member of a group, and where each came from.
 
     Args:
         data: as parsed from TOML; it is not changed.
-        largest: groups are cut to so many, for a network that is played rather than run.
 
     Raises:
         BadGroup: a count that is none, or a group whose members would all have the same name.
@@ -49,22 +48,14 @@ def spread(data: dict[str, Any], largest: int | None = None) -> tuple[dict[str, 
             continue
         members: list[Any] = []
         for place, table in enumerate(tables):
-            for member in _members(name, place, table, largest):
+            for member in _members(name, place, table):
                 origins[name, len(members)] = (name, place)
                 members.append(member)
         result[name] = members
     return result, origins
 
 
-def sizes(data: dict[str, Any]) -> dict[str, int]:
-    """How many institutions and people the configuration stands for."""
-    return {
-        name: sum(table.get(COUNT, 1) for table in data.get(name, []) if isinstance(table, dict))
-        for name in GROUPED
-    }
-
-
-def _members(name: str, place: int, table: Any, largest: int | None) -> Iterator[Any]:
+def _members(name: str, place: int, table: Any) -> Iterator[Any]:
     if not isinstance(table, dict) or COUNT not in table:
         yield table
         return
@@ -76,7 +67,7 @@ def _members(name: str, place: int, table: Any, largest: int | None) -> Iterator
     if NUMBER not in str(table.get(key, NUMBER)):
         raise BadGroup((name, place, key), f"needs {NUMBER} for the number of each of the {count}")
     rest = {field: value for field, value in table.items() if field != COUNT}
-    for number in range(1, min(count, largest or count) + 1):
+    for number in range(1, count + 1):
         yield _numbered(rest, str(number))
 
 

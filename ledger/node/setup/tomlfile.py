@@ -90,13 +90,10 @@ class TomlDocument:
             raise InvalidFile([Fault(str(path), line, "", "not UTF-8 text")]) from None
         return cls(str(path), text)
 
-    def spread_groups(self, largest: int | None = None) -> None:
-        """Put all members of the groups in place of each group; raises `InvalidFile`.
-
-        ``largest``: groups are cut to so many.
-        """
+    def spread_groups(self) -> None:
+        """Put all members of the groups in place of each group; raises `InvalidFile`."""
         try:
-            self.data, self._origins = spread(self.data, largest)
+            self.data, self._origins = spread(self.data)
         except BadGroup as error:
             raise InvalidFile([self.fault(error.path, str(error))]) from None
 
