@@ -90,7 +90,7 @@ def found(policies: list, permit_hours: int) -> None:
     branches of purposes that it is asked about: "publichealth PUBHLTH HOPERAT".
     """
     require(0 < permit_hours and permit_hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
-    asked = {}
+    asked: dict = {}
     for branch in SUITED:
         asked[branch] = []
         for policy in policies:
@@ -192,7 +192,7 @@ def combined(facts: dict, policies: list) -> dict:
         asked.append(f"{policy}:{answer['rule']}")
         if answer["effect"] != "none":
             path.append(answer)
-    duties = []
+    duties: list = []
     until = 0
     binding = []
     for answer in path:

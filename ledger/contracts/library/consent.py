@@ -198,7 +198,7 @@ def without_ended(entries: list) -> list:
 def rule_from(scope: dict, effect: str, outermost: bool) -> dict:
     """A rule with only the parts that limit it. Refuses whatever it cannot understand."""
     require(effect in ["permit", "deny"], "unknown_effect", "a rule permits or denies")
-    rule = {"effect": effect}
+    rule: dict = {"effect": effect}
     for part in scope:
         value = scope[part]
         if part in LISTS:

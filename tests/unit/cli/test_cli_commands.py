@@ -41,6 +41,22 @@ def test_a_valid_contract_is_valid(tmp_path):
     code, out, _ = call("contract", "check", file)
     assert code == 0
     assert "valid" in out
+    assert "export" in out
+
+
+def test_a_valid_contract_says_how_it_answers(tmp_path):
+    file = tmp_path / "rule.py"
+    file.write_text(
+        "from ledger.contracts.prelude import forbids, permits, query\n"
+        "@query\ndef decide(request: dict) -> dict:\n"
+        '    return forbids("no-export") if request["purpose"] == "X" else permits("open")\n'
+    )
+    code, out, _ = call("contract", "check", file)
+    assert code == 0
+    assert out.index("forbids no-export") < out.index("permits open")
+    found = json.loads(call("contract", "check", file, "--json")[1])
+    assert found["contracts"][0]["verbs"] == {"forbids": ["no-export"], "permits": ["open"]}
+    assert found["contracts"][0]["methods"][0]["signature"] == "decide(request: dict) -> dict"
 
 
 def test_an_invalid_contract_is_named_by_line_and_code(tmp_path):
