@@ -1,4 +1,4 @@
-"""``health-ledger contract new``, ``test``: making a contract and testing it."""
+"""``health-ledger contract new``, ``test``, ``explain``: making, testing and reading a contract."""
 
 from __future__ import annotations
 
@@ -79,3 +79,40 @@ def run_tests(
     if ended == pytest.ExitCode.INTERRUPTED:
         raise typer.Exit(130)
     raise typer.Exit(_EXITS.get(int(ended), ExitCode.FAILED))
+
+
+def explain(
+    contract: Annotated[str, typer.Argument(help="A file, or the name of a library contract.")],
+    function: Annotated[str, typer.Option("--of", help="Which function.")] = "decide",
+    drawing: Annotated[
+        Path | None, typer.Option(help="Write the tree as SVG to this file.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Show what a contract decides: its conditions in order, and its verdicts."""
+    from ledger.contracts.problems import InvalidContract
+    from ledger.workbench.drawing import draw
+    from ledger.workbench.reading import as_text
+    from ledger.workbench.tree import NoSuchFunction, read_tree
+
+    name, source = read_source(contract)
+    with expecting(OSError):
+        try:
+            tree = read_tree(source, function)
+        except NoSuchFunction as error:
+            fail(f"{error}; --of names another one", ExitCode.USAGE)
+        except InvalidContract as error:
+            fail(f"{contract} is no contract: {error}", ExitCode.NO)
+        if drawing is not None:
+            drawing.write_text(draw(tree, f"{name}.{function}"), encoding="utf-8")
+    # Lines of a tree are not wrapped: their indentation says what belongs to what.
+    typer.echo(f"{name}.{as_text(tree)}")
+
+
+def read_source(contract: str) -> tuple[str, str]:
+    """Name and source of a contract that is given as a file, or by its name in the library."""
+    from ledger.contracts.sources import LIBRARY, library_source
+
+    if contract in LIBRARY:
+        return contract, library_source(contract)
+    with expecting(OSError, UnicodeDecodeError):
+        return Path(contract).stem, Path(contract).read_text(encoding="utf-8")

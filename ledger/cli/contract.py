@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 group = typer.Typer(help="Write, test and check contracts.", no_args_is_help=True)
 group.command("new")(authoring.new)
 group.command("test")(authoring.run_tests)
+group.command("explain")(authoring.explain)
 
 #: Verdicts that prevail over a patient's own.
 _OVERRIDING = frozenset({"forbids", "obliges"})
