@@ -41,7 +41,7 @@ def create_app(service: NodeService, *, token: str | None = None) -> FastAPI:
     for part in (transactions, blocks, state, events, records, operations):
         app.include_router(part.router(service))
     # Added last is outermost: guard, then meter, then the net under the routes.
-    problems.install(app)
+    problems.install(app, service.damaged)
     app.add_middleware(Meter, registry=service.metrics)
     app.add_middleware(Guard, token=token)
     documentation.install(app, needs_token=token is not None)

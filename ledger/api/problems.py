@@ -7,7 +7,7 @@ log too). Nothing of the request is quoted back except names of parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.chain.codec import Malformed
-from ledger.chain.database import StoreAway, StoreBusy
+from ledger.chain.database import StoreAway, StoreBusy, StoreUnusable
 from ledger.node.answers import Archived, NotPermitted
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -55,13 +55,14 @@ INVALID_PARAMETERS: Final = Kind("invalid-parameters", 422, "A parameter is out 
 REFUSED: Final = Kind("transactions-refused", 422, "No transaction was accepted")
 QUERY_FAILED: Final = Kind("query-failed", 422, "The contract refused the query")
 INTERNAL: Final = Kind("internal-error", 500, "The node made a mistake")
+DAMAGED: Final = Kind("store-damaged", 500, "The node's store is damaged")
 BUSY: Final = Kind("busy", 503, "The node has too much to do")
 NOT_READY: Final = Kind("not-ready", 503, "The node is not ready")
 
 KINDS: Final = (
     MALFORMED, UNAUTHORISED, NOT_PERMITTED, NO_SUCH_PATH, UNKNOWN_TRANSACTION, UNKNOWN_BLOCK,
     UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED,
-    INVALID_PARAMETERS, REFUSED, QUERY_FAILED, INTERNAL, BUSY, NOT_READY,
+    INVALID_PARAMETERS, REFUSED, QUERY_FAILED, INTERNAL, DAMAGED, BUSY, NOT_READY,
 )  # fmt: skip
 
 
@@ -184,8 +185,19 @@ class CrashReport:
             await problem_response(INTERNAL, occurrence, detail)(scope, receive, send)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the app as a problem."""
+def install(app: FastAPI, damaged: Callable[[StoreUnusable], None]) -> None:
+    """Answer every error of the app as a problem.
+
+    ``damaged``: told of what was read and is not what the chain certifies.
+    """
+
+    async def on_damage(request: Request, error: Exception) -> Response:
+        assert isinstance(error, StoreUnusable)
+        damaged(error)
+        detail = "what was asked for is damaged in this node's store; ask another member's node"
+        return problem_response(DAMAGED, request.url.path, detail)
+
+    app.add_exception_handler(StoreUnusable, on_damage)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
     app.add_exception_handler(Malformed, _on_malformed)

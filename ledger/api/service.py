@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from ledger.chain.block import Block, Certificate, Header
+from ledger.chain.database import StoreUnusable
 from ledger.chain.receipt import Handover, Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.statetree import StateProof
@@ -115,3 +116,7 @@ class NodeService(Protocol):
 
     def ready(self) -> tuple[bool, str]:
         """Whether the node can serve now, and why not."""
+
+    def damaged(self, error: StoreUnusable) -> None:
+        """Something that was to be given out is not what the chain certifies; the status says so
+        from now on."""

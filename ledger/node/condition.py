@@ -17,6 +17,7 @@ class Situation:
     """What the sentence is made of; times in milliseconds since 1970 UTC.
 
     ``sources``: the connected nodes that feed this one, if it is a follower.
+    ``damage``: that the store is damaged, as a sentence, or empty.
     ``trouble``: what is wrong with this node itself, or empty. ``target``: the highest chain that
     a peer claims. ``clock_behind``: by how much this clock is behind the validators'; negative:
     ahead. ``clock_ahead``: how far ahead a block may be. ``missing_since``: when nodes that are not
@@ -41,6 +42,7 @@ class Situation:
     progress: str = ""
     withheld: str = ""
     expired: str = ""
+    damage: str = ""
     clock_behind: int = 0
     clock_ahead: int = 10_000
     missing_since: Mapping[str, int] = field(default_factory=dict)
@@ -48,6 +50,11 @@ class Situation:
 
 def explain(situation: Situation) -> tuple[bool, str]:
     """Whether blocks are being made as far as this node can tell, and why not."""
+    committing, reason = _explain(situation)
+    return committing, f"{situation.damage} {reason}".strip()
+
+
+def _explain(situation: Situation) -> tuple[bool, str]:
     if situation.trouble:
         return False, situation.trouble[0].upper() + situation.trouble[1:]
     if situation.target > situation.height + 1:

@@ -176,6 +176,7 @@ class Node:
         )
         self._desk = self._record_desk() if surroundings.keeps_records else None
         self._answer_frames()
+        self.metrics_.view.set_function(self._view)
         #: What others may ask of this node.
         self.service = Service(
             home,
@@ -187,6 +188,7 @@ class Node:
             feed,
             self._board,
             self.metrics_,
+            self._room,
         )
 
     def _catch_up(self) -> Sync:
@@ -300,6 +302,10 @@ class Node:
     def _height(self) -> int:
         return self.replica.head.height
 
+    def _view(self) -> float:
+        core = self.seat.status()
+        return 0 if core is None else core.view
+
     def _admissible(self, transaction: Transaction, height: int) -> str | None:
         parameters = self.replica.parameters
         if len(transaction.raw) > parameters.block_bytes:
@@ -396,4 +402,5 @@ class Node:
         self._joining.lost(peer)
 
     def _serve_blocks(self, peer: str, request: frames.GetBlocks) -> None:
-        self.links.send(peer, answer(self.store, self._height(), request))
+        blocks = answer(self.store, self._height(), request, self._room.damaged)
+        self.links.send(peer, blocks)

@@ -1,4 +1,7 @@
-"""While its disk is full or its database gone, a node says so and tries again."""
+"""While its disk is full or its database gone, a node says so and tries again.
+
+That its store is damaged it says until it is started anew.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TypeVar
 
 import structlog
 
-from ledger.chain.store import StoreAway, StoreBusy, StoreFull
+from ledger.chain.store import StoreAway, StoreBusy, StoreFull, StoreUnusable
 from ledger.node.clock import as_text, now_ms
 
 T = TypeVar("T")
@@ -35,6 +38,18 @@ class Room:
         self._clock = clock
         self._error = ""
         self._since = 0
+        #: That the store is damaged, where, and what to do about it; empty if that is not known.
+        self.damage = ""
+
+    def damaged(self, error: StoreUnusable) -> None:
+        """Something that was read is not what the chain certifies."""
+        if str(error) not in self.damage:
+            _log.error("store_damaged", error=str(error))
+            self.damage = (
+                f"The store is damaged: {error}. Look at the disk, stop the node, and run "
+                "health-ledger node check and health-ledger node repair: what is lost comes back "
+                "from the other members."
+            )
 
     @property
     def shortage(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from prometheus_client import CollectorRegistry
 
+from ledger.chain.database import StoreUnusable
 from ledger.contracts.replica import Replica
 from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
 from ledger.node.desk import RecordDesk
@@ -15,6 +16,7 @@ from ledger.node.inquiry import Dispute
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.reads import ChainReads
+from ledger.node.room import Room
 from ledger.node.setup.home import NodeHome
 from ledger.node.statusboard import StatusBoard
 from ledger.node.vault.release import Refused, Why
@@ -47,6 +49,7 @@ class Service(ChainReads):
         feed: EventFeed,
         board: StatusBoard,
         metrics: Metrics,
+        room: Room,
     ) -> None:
         super().__init__(replica.store, home.archive)
         self._home = home
@@ -58,6 +61,7 @@ class Service(ChainReads):
         self._feed = feed
         self._board = board
         self._metrics = metrics
+        self._room = room
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -86,6 +90,9 @@ class Service(ChainReads):
 
     def ready(self) -> tuple[bool, str]:
         return self._board.ready()
+
+    def damaged(self, error: StoreUnusable) -> None:
+        self._room.damaged(error)
 
     # --- transactions and events ---------------------------------------------------------------
 

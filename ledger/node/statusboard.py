@@ -103,6 +103,7 @@ class StatusBoard:
                 core=core,
                 withheld=self._seat.withheld,
                 expired=self._expiry.lapsed(),
+                damage=self._room.damage,
             )
         )
         return Status(

@@ -22,6 +22,7 @@ from ledger.chain.block import (
     commit_digest,
 )
 from ledger.chain.codec import Malformed
+from ledger.chain.database import StoreUnusable
 from ledger.chain.genesis import read_genesis
 from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
 from ledger.chain.result import CallResult, Result, decode_result
@@ -115,6 +116,7 @@ class LocalService:
         self.shelf = ArchiveShelf(self._store)
         self.capacity = 10_000
         self.is_ready = True
+        self.damage: list[StoreUnusable] = []
         self.records: dict[bytes, bytes] = {}
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
@@ -165,6 +167,9 @@ class LocalService:
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         if tx_id in self._waiting:
             await self.commit()
+
+    def damaged(self, error: StoreUnusable) -> None:
+        self.damage.append(error)
 
     def pending(self, tx_id: bytes) -> bool:
         return tx_id in self._waiting

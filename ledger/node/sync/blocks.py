@@ -31,8 +31,20 @@ _log = structlog.get_logger(__name__)
 ANSWER_BYTES = limits.MIB
 
 
-def answer(store: Store, head: int, request: GetBlocks) -> Blocks:
-    """The certified blocks that a peer asked for, as far as one answer may hold them."""
+def _log_damage(damage: StoreUnusable) -> None:
+    _log.error("store_damaged", error=str(damage))
+
+
+def answer(
+    store: Store,
+    head: int,
+    request: GetBlocks,
+    damaged: Callable[[StoreUnusable], None] = _log_damage,
+) -> Blocks:
+    """The certified blocks that a peer asked for, as far as one answer may hold them.
+
+    ``damaged``: told of a block that is not what it should be, and not given out.
+    """
     verified = VerifiedReads(store)
     found: list[CertifiedBlock] = []
     size = 0
@@ -43,7 +55,7 @@ def answer(store: Store, head: int, request: GetBlocks) -> Blocks:
             block, certificate = verified.block(height), store.certificate(height)
         except StoreUnusable as damage:
             # Not to be taken for a liar: a block that a disk has changed is one that is not here.
-            _log.error("store_damaged", error=str(damage))
+            damaged(damage)
             break
         if block is None or certificate is None:
             break

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ledger.chain.database import StoreUnusable
 from ledger.chain.handover import Trust
 from ledger.chain.statement import load_statement, verify_statement
 
@@ -198,3 +199,18 @@ async def test_arguments_are_contract_values(api, body, status):
 async def test_a_query_is_bounded_in_size(api):
     answer = await api.post("/v1/query/registry/whois", content=b" " * 300_000, headers=JSON)
     assert answer.status_code == 413
+
+
+async def test_what_a_disk_has_changed_is_not_given_out_and_the_node_is_told(
+    api, service, granted, monkeypatch
+):
+    def block(_height):
+        raise StoreUnusable("block 1 is damaged in the store: the header is not the one in the log")
+
+    monkeypatch.setattr(service, "block", block)
+    answer = await api.get("/v1/blocks/1")
+    assert (answer.status_code, answer.json()["code"]) == (500, "store-damaged")
+    assert "another member's node" in answer.json()["detail"]
+    assert [str(each) for each in service.damage] == [
+        "block 1 is damaged in the store: the header is not the one in the log"
+    ]

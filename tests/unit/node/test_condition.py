@@ -42,6 +42,12 @@ def test_trouble_of_the_node_itself_comes_first() -> None:
     assert explain(full) == (False, "The disk is full")
 
 
+def test_damage_is_told_in_front_of_whatever_else_there_is_to_say() -> None:
+    damage = "The store is damaged: block 3."
+    assert explain(replace(CALM, damage=damage)) == (True, f"{damage} {explain(CALM)[1]}")
+    assert explain(replace(LATE, damage=damage)) == (False, f"{damage} {explain(LATE)[1]}")
+
+
 def test_catching_up_is_no_stall() -> None:
     good, sentence = explain(replace(CALM, target=107))
     assert good

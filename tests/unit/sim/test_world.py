@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger.chain.block import Block
+from ledger.chain.database import StoreUnusable
 from ledger.sim.world import Broken, Remains, World
 
 
@@ -54,6 +55,37 @@ def test_a_minority_stops_and_catches_up_when_the_network_heals():
         assert "Quorum lost" in world.status("D").reason
         world.settle()
         world.check()
+
+
+def test_the_metrics_say_in_which_view_a_node_is():
+    with World(2) as world:
+        world.start_all()
+        assert world.reach(1, 60_000)
+
+        def view() -> float | None:
+            return world.node("A").metrics_.registry.get_sample_value("ledger_view")
+
+        assert view() == 0
+        world.network.partition(["A"], ["B", "C", "D"])
+        assert world.run_until(lambda: view() == 1, 120_000)
+        world.settle()
+        assert world.run_until(lambda: view() == 0, 120_000)
+
+
+def test_a_node_that_meets_damage_says_what_to_do_and_goes_on():
+    with World(2, parameters={"empty_block_interval": 1_000}) as world:
+        world.start_all()
+        assert world.reach(3, 60_000)
+        node = world.node("A")
+        world.loop.inside(
+            lambda: node.service.damaged(StoreUnusable("block 2 is damaged in the store: x")),
+            world.nodes["A"].process,
+        )
+        status = world.status("A")
+        assert status.reason.startswith("The store is damaged: block 2 is damaged in the store: x.")
+        assert "health-ledger node repair" in status.reason
+        assert status.committing
+        world.settle()
 
 
 def test_what_a_paused_node_missed_it_gets_when_it_goes_on():
