@@ -96,14 +96,23 @@ DECIMAL: Final = Annotation(
 def _either(left: Annotation, right: Annotation) -> Annotation:
     first, second = left.fits, right.fits
 
+    def holds(meter: Meter, value: Any) -> bool:
+        if left.holds(meter, value):
+            return True
+        meter.charge(1)
+        return right.holds(meter, value)
+
     def read(meter: Meter, value: Any) -> Any:
         made = left.read(meter, value)
-        return right.read(meter, value) if made is UNFIT else made
+        if made is not UNFIT:
+            return made
+        meter.charge(1)
+        return right.read(meter, value)
 
     return Annotation(
         f"{left.text} | {right.text}",
         lambda value: first(value) or second(value),
-        lambda meter, value: left.holds(meter, value) or right.holds(meter, value),
+        holds,
         read,
         left.plain and right.plain,
     )

@@ -14,8 +14,9 @@ from typing import Any
 from ledger.chain.codec import encode
 from ledger.chain.transaction import Call
 from ledger.contracts.checker import check
-from tests.support.corpus import COMPUTED, FORMED, FORMS, OPERATIONS, REFUSED, RUNNING, VALUES
-from tests.support.language import COMPUTE, IMPORT, Bench, run
+from tests.support.attacks import FORMED_RUNNING, MODULES, MORE_FORMS, REFUSED, RUNNING
+from tests.support.corpus import COMPUTED, FORMED, FORMS, OPERATIONS, VALUES
+from tests.support.language import COMPUTE, IMPORT, Bench, module, run
 
 COUNTER = """
 LIMITS = {"low": 1, "high": [10, 20]}
@@ -113,6 +114,14 @@ def outcomes() -> dict[str, Any]:
         "formed": {
             expression: _outcome(run(f"return {expression}", top=COMPUTE + FORMS))
             for expression in FORMED
+        },
+        "modules": {
+            name: sorted({problem.code for problem in check(module(lines))})
+            for name, lines in MODULES.items()
+        },
+        "formed_running": {
+            name: _outcome(run(body, gas=200_000, top=COMPUTE + FORMS + MORE_FORMS))
+            for name, body in FORMED_RUNNING.items()
         },
         "running": {name: _outcome(run(body, gas=200_000)) for name, body in RUNNING.items()},
         "operations": operations,

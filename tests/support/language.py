@@ -84,6 +84,11 @@ class Bench:
         return self.machine.query(self.state.get, self.context, contract, method, arguments)
 
 
+def module(lines: str) -> str:
+    """A contract with these lines at its top level, and one query."""
+    return f"{IMPORT}{COMPUTE}\n{lines}\n\n@query\ndef ask() -> int:\n    return 1\n"
+
+
 def run(body: str, *, gas: int = GAS, top: str = "", **arguments: Any) -> CallResult:
     """Run the statements of a method whose parameters are the arguments, of any type.
 
