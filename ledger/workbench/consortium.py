@@ -28,6 +28,8 @@ START = 1_780_000_000_000  # 2026-05-28
 
 PATIENT = "p-" + "1" * 32
 NEIGHBOUR = "p-" + "2" * 32
+CHILD, MOTHER, FATHER = ("p-" + digit * 32 for digit in "345")
+ELDER, SON = ("p-" + digit * 32 for digit in "67")
 INMATE = "p-" + "c" * 32
 
 INSTITUTIONS = {
@@ -46,6 +48,7 @@ INSTITUTIONS = {
     "police": "police",
     "lock": "custody",
     "maker": "vendor",
+    "home": "care-home",
 }
 #: name → institution and roles. The name is the id, but for patients, who have pseudonyms.
 PEOPLE = {
@@ -64,6 +67,13 @@ PEOPLE = {
     "payer": ("fund", ["insurer"]),
     PATIENT: ("city", ["patient"]),
     NEIGHBOUR: ("county", ["patient"]),
+    CHILD: ("city", ["patient"]),
+    MOTHER: ("city", ["patient"]),
+    FATHER: ("county", ["patient"]),
+    ELDER: ("township", ["patient"]),
+    SON: ("township", ["patient"]),
+    "carer": ("home", ["care-worker"]),
+    "home-clerk": ("home", ["registrar"]),
     "officer": ("cdc", ["public-health-officer"]),
     "mch-officer": ("mch", ["public-health-officer"]),
     "ethics": ("city", ["ethics-officer"]),
@@ -311,6 +321,10 @@ def _contracts(added: dict[str, str], changed: dict[str, dict[str, Any]]) -> lis
         "access": {
             "policies": [
                 "consent",
+                "guardianship PATRQT",
+                "delegation PATRQT",
+                "own_access PATRQT HOPERAT",
+                "sensitive",
                 "referral",
                 "recognition",
                 "emergency TREAT",

@@ -167,8 +167,12 @@ def judged(
     if purpose == "BTG":
         return alone(denies("emergency-needs-break-glass"))
     branch = BRANCH[purpose]
+    policies = asked[branch]
     if branch == "PATRQT" and who["id"] == pointer["subject"]:
-        return alone(permits("own-record"))
+        # Whatever she denied to others; only what is held back until she is told can wait.
+        if "own_access" not in policies:
+            return alone(permits("own-record"))
+        policies = ["own_access"]
     if not overlap(who["roles"], SUITED[branch]):
         return alone(denies("role-not-suited", roles=who["roles"]))
     require(len(labels) <= MAX_TOKENS, "bad_labels", "at most 32 labels")
@@ -179,7 +183,7 @@ def judged(
         "record": record["name"].hex(), "kind": pointer["kind"], "case": case,
         "confidentiality": pointer["confidentiality"], "labels": labels, "labels_root": pointer["labels"],
         "data_start": pointer["start"], "data_end": pointer["end"],
-    }, asked[branch])
+    }, policies)
 
 
 def combined(facts: dict, policies: list) -> dict:

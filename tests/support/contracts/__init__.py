@@ -4,16 +4,21 @@ People, institutions and the arguments of the genesis are added there.
 """
 
 from ledger.workbench.consortium import (
+    CHILD,
     DAY,
+    ELDER,
+    FATHER,
     HOUR,
     INMATE,
     INSTITUTIONS,
+    MOTHER,
     NEIGHBOUR,
     NODES,
     NOTE,
     PATIENT,
     PEOPLE,
     REPLY_KEY,
+    SON,
     START,
     World,
     key_of,
@@ -22,16 +27,21 @@ from ledger.workbench.consortium import (
 )
 
 __all__ = [
+    "CHILD",
     "DAY",
+    "ELDER",
+    "FATHER",
     "HOUR",
     "INMATE",
     "INSTITUTIONS",
+    "MOTHER",
     "NEIGHBOUR",
     "NODES",
     "NOTE",
     "PATIENT",
     "PEOPLE",
     "REPLY_KEY",
+    "SON",
     "START",
     "World",
     "key_of",

@@ -142,7 +142,7 @@ def test_patients_read_their_own_records_whatever_they_denied(world: World) -> N
     record = world.anchored(confidentiality="R")
     world.does(PATIENT, "consent", "deny", id="c", subject=PATIENT, scope={})
     decision = world.requests(PATIENT, record, "PATRQT")
-    assert decision["rule"] == "access:own-record"
+    assert decision["rule"] == "own_access:own-record"
     assert world.requests(NEIGHBOUR, record, "PATRQT")["outcome"] == "deny"
 
 
@@ -259,7 +259,10 @@ def test_a_permit_carries_the_duties_of_level_and_purpose(
 ) -> None:
     world.does(
         PATIENT, "consent", "grant", id="c", subject=PATIENT,
-        scope={"purposes": ["TREAT", "HPAYMT"], "confidentiality": "V"},
+        scope={
+            "purposes": ["TREAT", "HPAYMT"], "confidentiality": "V",
+            "institutions": ["county", "fund"],
+        },
     )  # fmt: skip
     decision = world.requests(who, world.anchored(confidentiality=level), purpose)
     # What a contract adds for its own part comes after them.

@@ -131,7 +131,7 @@ def test_duties_to_report_and_inspections_go_on(world: World) -> None:
 
 def test_a_patient_reads_her_own_records_in_custody(world: World) -> None:
     admits(world)
-    assert world.requests(INMATE, ecg(world), "PATRQT")["rule"] == "access:own-record"
+    assert world.requests(INMATE, ecg(world), "PATRQT")["rule"] == "own_access:own-record"
 
 
 def test_nobody_is_marked_under_the_ordinary_pseudonym(world: World) -> None:

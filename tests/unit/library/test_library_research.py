@@ -90,7 +90,7 @@ def test_a_denial_of_the_patient_prevails(world: World) -> None:
     ("change", "expected"),
     [
         ({"kind": "note"}, "not-in-the-study"),
-        ({"confidentiality": "V"}, "not-in-the-study"),
+        ({"confidentiality": "V"}, "sensitive:outside-care-team"),
         ({"confidentiality": "R"}, "access:nothing-permits"),
         ({"subject": NEIGHBOUR}, "access:nothing-permits"),
     ],
