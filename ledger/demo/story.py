@@ -177,7 +177,11 @@ class Story:
         """A test result made elsewhere is used instead of being repeated."""
         case = self._case(
             1,
-            lambda held: held.pointer.kind in RECOGNISED and held.pointer.confidentiality == "N",
+            lambda held: (
+                held.pointer.kind in RECOGNISED
+                and held.pointer.confidentiality == "N"
+                and held.pointer.end > 0  # a result without a date is not recognised
+            ),
         )
         self.tell("scene_recognition", **self._words(case))
         self.stage.act(
