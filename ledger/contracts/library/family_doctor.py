@@ -105,9 +105,10 @@ def sign(id: str, subject: str, institution: str, team: str, until: int, confide
     require(confidentiality in RANK, "unknown_confidentiality", "N or R")
     require((institution, team) in teams, "unknown_team", "there is no such team")
     given_by = call("registry", "given_by", subject=subject, form=form)
-    if given_by != [subject]:
+    if len(given_by) > 1:
         call("registry", "acting", key=signers()[0], institution=institution, roles=["registrar"])
     check_end(institution, until)
+    until = while_said(subject, given_by, until)
     if subject in contracts:
         finish(subject, "replaced")
     contracts[subject] = {
@@ -121,15 +122,22 @@ def sign(id: str, subject: str, institution: str, team: str, until: int, confide
     emit("signed", contract=id, subject=subject, institution=institution, team=team, until=until)
 
 
+def while_said(subject: str, given: list, until: int) -> int:
+    """An end no later than the say of who agrees in a patient's name: a guardian's ends at 14 and 18."""
+    last = 0 if given == [subject] else call("registry", "say_ends", subject=subject, speakers=given)
+    return until if last == 0 else min(until, last)
+
+
 @export
 def renew(id: str, until: int, form: bytes = b"") -> None:
     """The patient renews the contract, during the last days of it."""
     contract, entry = in_force(id)
     subject = entry["subject"]
-    call("registry", "given_by", subject=subject, form=form)
+    given_by = call("registry", "given_by", subject=subject, form=form)
     notice = days(terms_at(contract["institution"])["renewal_days"])
     require(contract["until"] - notice <= now(), "too_early", "renewed shortly before its end")
     check_end(contract["institution"], until)
+    until = while_said(subject, given_by, until)
     contract["until"] = until
     contracts[subject] = contract
     entry["renewals"] += 1

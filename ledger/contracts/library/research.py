@@ -194,13 +194,20 @@ def join(subject: str, study: str, uses: list, level: str, ends: int, form: byte
     `level` are meant. This takes the place of what she agreed to before. Data stay in the country
     unless `allow_abroad` is signed as well.
     """
-    call("registry", "given_by", subject=subject, form=form)
+    given = call("registry", "given_by", subject=subject, form=form)
     require(study == BROAD or study in studies, "unknown_study", "there is no study of that id")
     require(level in LEVELS, "unknown_confidentiality", "N or R")
     require(now() < ends and ends <= now() + days(HIGHEST_DAYS), "bad_time", "a consent ends within ten years")
     check_uses(uses)
+    ends = while_said(subject, given, ends)
     cohorts[subject, study] = {"uses": uses, "level": level, "ends": ends, "given": now(), "abroad": []}
     emit("joined", subject=subject, study=study, ends=ends)
+
+
+def while_said(subject: str, given: list, until: int) -> int:
+    """An end no later than the say of who agrees in a patient's name: a guardian's ends at 14 and 18."""
+    last = 0 if given == [subject] else call("registry", "say_ends", subject=subject, speakers=given)
+    return until if last == 0 else min(until, last)
 
 
 @export

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ledger.chain.codec import encode
 from ledger.chain.result import CallResult
 from ledger.crypto.hashing import SOURCE
@@ -17,7 +19,7 @@ def carry_out(target: str, county: str, values: dict) -> None:
 '''
 
 
-def amend(world: World, contract: str, county: str = "", **values: int) -> CallResult:
+def amend(world: World, contract: str, county: str = "", **values: Any) -> CallResult:
     """The contract ``charter`` passes on parameters: for one county, or for all where it is ""."""
     name = SOURCE(_CHARTER.encode()).hex()
     lent = {
@@ -37,13 +39,13 @@ def amend(world: World, contract: str, county: str = "", **values: int) -> CallR
     return result
 
 
-def amended(world: World, contract: str, county: str = "", **values: int) -> None:
+def amended(world: World, contract: str, county: str = "", **values: Any) -> None:
     """Parameters that are changed."""
     result = amend(world, contract, county, **values)
     assert result.ok, result.error
 
 
-def not_amended(world: World, contract: str, county: str = "", **values: int) -> str:
+def not_amended(world: World, contract: str, county: str = "", **values: Any) -> str:
     """The code with which parameters are refused."""
     result = amend(world, contract, county, **values)
     assert not result.ok

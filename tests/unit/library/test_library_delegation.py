@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.contracts import CHILD, DAY, ELDER, HOUR, MOTHER, NEIGHBOUR, SON, START, World
+from tests.support.contracts.amending import amended, not_amended
 
 CERTIFICATE = sha256(b"certificate of incapacity").digest()
 FORM = sha256(b"form").digest()
@@ -321,6 +322,13 @@ def test_a_patient_has_eight_delegates_at_most_and_those_that_ended_make_room(wo
     assert len(world.asks("delegation", "get", subject=ELDER)) == 1
 
 
-def test_only_the_charter_changes_the_longest_times(world: World) -> None:
+def test_the_charter_changes_the_longest_times_within_bounds_and_for_all(world: World) -> None:
     values = {"attorney_days": 10}
     assert world.refuses("he", "delegation", "amend", county="", values=values) == "charter_only"
+    amended(world, "delegation", attorney_days=10)
+    assert world.refuses(ELDER, "delegation", "empower", **POWER) == "bad_time"
+    world.does(ELDER, "delegation", "empower", **{**POWER, "until": START + 10 * DAY})
+    assert not_amended(world, "delegation", attorney_days=0) == "out_of_bounds"
+    assert not_amended(world, "delegation", carer_days=731) == "out_of_bounds"
+    assert not_amended(world, "delegation", weekdays=5) == "unknown_parameter"
+    assert not_amended(world, "delegation", "Yan'an", attorney_days=10) == "same_everywhere"

@@ -359,3 +359,51 @@ def test_no_day_of_birth_stands_on_the_chain(world: World) -> None:
     assert times == {month(2028, 10), month(2032, 10)}
     assert all(isinstance(value, int) for value in times)
     assert set(entry) == {"guardians", "veiled", "label_key", "turns_14", "turns_18"}
+
+
+@pytest.mark.parametrize("signers", [MOTHER, "clerk,he"])
+def test_what_is_agreed_for_a_child_elsewhere_ends_at_the_switch_too(
+    world: World, signers: str
+) -> None:
+    enters(world)
+    world.time = TURNS_14 - 3 * DAY
+    form = b"" if signers == MOTHER else FORM
+    world.does(
+        signers, "research", "join", subject=CHILD, study="broad", uses=[["GRU"]], level="N",
+        ends=TURNS_14 + 300 * DAY, form=form,
+    )  # fmt: skip
+    world.does(
+        signers, "cross_sector", "agree", id="x", entry="school-health", subject=CHILD,
+        department="school", holder="city", ends=TURNS_14 + 20 * DAY, form=form,
+    )  # fmt: skip
+    joined = world.entry(f"research/subjects/{CHILD}/broad")
+    shared = world.entry("cross_sector/shares/x")
+    assert TURNS_14 == joined["ends"] == shared["until"]
+
+
+def test_a_guardian_signs_with_a_family_doctor_until_the_switch(world: World) -> None:
+    enters(world)
+    world.time = TURNS_14 - 30 * DAY
+    team = {"institution": "township", "team": "t1"}
+    world.does("township-clerk", "family_doctor", "form_team", **team, lead="fan", members=["fan"])
+    world.does(
+        MOTHER, "family_doctor", "sign", id="k", subject=CHILD, **team, until=TURNS_14 + 300 * DAY
+    )
+    assert world.entry("family_doctor/contracts/k")["until"] == TURNS_14
+
+
+def test_an_adolescent_agrees_without_such_an_end(world: World) -> None:
+    enters(world)
+    world.time = TURNS_14
+    ends = TURNS_18 + DAY
+    world.does(
+        CHILD,
+        "research",
+        "join",
+        subject=CHILD,
+        study="broad",
+        uses=[["GRU"]],
+        level="N",
+        ends=ends,
+    )
+    assert world.entry(f"research/subjects/{CHILD}/broad")["ends"] == ends

@@ -17,6 +17,7 @@ from tests.support.contracts import (
     World,
     name_of,
 )
+from tests.support.contracts.amending import amended, not_amended
 
 PROOF = sha256(b"household register").digest()
 NOTHING = "access:nothing-permits"
@@ -292,8 +293,27 @@ def test_a_death_is_entered_with_its_certificate_by_two(world: World) -> None:
     assert world.refuses(PATIENT, "access", "request", **arguments) == "revoked"
 
 
-def test_only_the_charter_changes_what_is_held_back(world: World) -> None:
+def test_what_is_held_back_can_differ_by_the_county_of_the_holder(world: World) -> None:
+    values = {"delay_days": 0}
+    assert world.refuses("he", "own_access", "amend", county="", values=values) == "charter_only"
+    amended(world, "own_access", "Yan'an", delayed=["imaging"], delay_days=2)
+    assert rule(world, result(world)) == "own-record"
+    image = result(world, kind="imaging")
+    assert rule(world, image) == "told-first"
+    world.later(2 * DAY)
+    assert rule(world, image) == "own-record"
+    amended(world, "own_access", kin_days=10)
+    dies(world)
+    enters_kin(world)
     assert (
-        world.refuses("he", "own_access", "amend", county="", values={"delay_days": 0})
-        == "charter_only"
+        world.asks("own_access", "next_of_kin", subject=PATIENT)[0]["until"]
+        == world.time + 10 * DAY
     )
+
+
+def test_what_is_held_back_has_bounds(world: World) -> None:
+    assert not_amended(world, "own_access", delay_days=31) == "out_of_bounds"
+    assert not_amended(world, "own_access", "Yan'an", delay_days=31) == "out_of_bounds"
+    assert not_amended(world, "own_access", delayed=["diary"]) == "unknown_class"
+    assert not_amended(world, "own_access", "Yan'an", kin_days=5) == "same_everywhere"
+    assert not_amended(world, "own_access", colour=1) == "unknown_parameter"

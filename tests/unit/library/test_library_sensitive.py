@@ -6,6 +6,7 @@ import pytest
 
 from ledger.chain.tokens import LabelKey, tokens_root
 from tests.support.contracts import CHILD, DAY, MOTHER, PATIENT, START, World, name_of
+from tests.support.contracts.amending import amended, not_amended
 
 KEY = LabelKey(b"k" * 32)
 FOREIGN = LabelKey(b"f" * 32)
@@ -288,8 +289,16 @@ def test_a_team_has_sixteen_places(world: World) -> None:
     assert len(world.asks("sensitive", "team", subject=PATIENT)) == 1
 
 
-def test_only_the_charter_changes_the_level(world: World) -> None:
+def test_the_charter_changes_the_level_for_all(world: World) -> None:
+    permits(world)
     assert (
         world.refuses("he", "sensitive", "amend", county="", values={"level": "R"})
         == "charter_only"
     )
+    amended(world, "sensitive", level="R", team_days=30)
+    assert rule(world, confidentiality="R") == OUTSIDE
+    assert world.refuses(PATIENT, "sensitive", "join", **TEAM) == "bad_time"
+    assert not_amended(world, "sensitive", level="N") == "out_of_bounds"
+    assert not_amended(world, "sensitive", team_days=0) == "out_of_bounds"
+    assert not_amended(world, "sensitive", colour=1) == "unknown_parameter"
+    assert not_amended(world, "sensitive", "Yan'an", level="V") == "same_everywhere"
