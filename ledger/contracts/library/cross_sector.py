@@ -161,15 +161,9 @@ def share(
     more["time"] = now()
     more["status"] = "open"
     shares[id] = more
-    announce(id, more)
-
-
-def announce(id: str, entry: dict) -> None:
-    """Tell the patient, or name nobody as long as an order is sealed."""
     emit(
-        "shared_with_department", share=id, entry=entry["entry"], department=entry["department"],
-        holder=entry["holder"], basis=entry["basis"], told=max(entry["told"], now()),
-        subject="" if entry["told"] > now() else entry["subject"],
+        "shared_with_department", share=id, entry=entry, department=department, holder=holder, basis=more["basis"],
+        told=max(more["told"], now()), subject="" if more["told"] > now() else subject,
     )
 
 
@@ -220,7 +214,7 @@ def tell(id: str) -> None:
     require(entry["told"] <= now(), "too_early", "the date has not come")
     entry["told"] = 0
     shares[id] = entry
-    announce(id, entry)
+    emit("order_told", share=id, subject=entry["subject"])
 
 
 def end(id: str, entry: dict, status: str) -> None:

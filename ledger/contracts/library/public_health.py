@@ -157,10 +157,7 @@ def tell(id: str) -> None:
     require(entry["told"] <= now(), "too_early", "the date has not come")
     entry["told"] = 0
     reports[id] = entry
-    emit(
-        "reported", report=id, schedule=entry["schedule"], source=entry["source"], receiver=entry["receiver"],
-        late=entry["late"], subject=entry["subject"], told=now(),
-    )
+    emit("report_told", report=id, subject=entry["subject"])
 
 
 def end(id: str, status: str, reason: str, side: str, roles: list) -> None:

@@ -1,0 +1,1 @@
+"""Indicators: what a chain shows of how well its members work together, small numbers hidden."""

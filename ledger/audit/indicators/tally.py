@@ -1,0 +1,259 @@
+"""What is counted while a chain is read: a fold over its events that can be kept and gone on with.
+
+Everything is counted by institution and by month of Chinese time, so that one reading of the chain
+serves every grouping and every span of months.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, Final
+
+from ledger.audit.indicators.happenings import Happening
+
+CHINA: Final = timezone(timedelta(hours=8))
+#: Permits for results of tests whose judgement is waited for; the oldest are forgotten beyond that.
+MAX_AWAITED: Final = 200_000
+#: Records whose repetition recognition avoids.
+TESTS: Final = frozenset({"laboratory", "imaging", "ecg", "pathology"})
+MINUTE: Final = 60_000
+
+
+def month_of(time: int) -> str:
+    """The month of Chinese time, such as ``2026-05``, of a time in ms since 1970 UTC."""
+    return datetime.fromtimestamp(time / 1000, UTC).astimezone(CHINA).strftime("%Y-%m")
+
+
+@dataclass(slots=True)
+class Item:
+    """Something that lasts: a referral, an emergency, a contract.
+
+    ``states``: since when it is in which state, and until when that holds; times in ms, 0 for no end.
+    """
+
+    institution: str
+    states: list[tuple[int, str, int]]
+
+    @property
+    def month(self) -> str:
+        """The month in which it began."""
+        return month_of(self.states[0][0])
+
+    def at(self, time: int) -> tuple[str, int]:
+        """The state at a time, and until when it holds; ("", 0) before it began."""
+        for since, state, until in reversed(self.states):
+            if since <= time:
+                return state, until
+        return "", 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts so far.
+
+    ``counts``: how often, by family, category, institution and month. ``times``: how often something
+    took so many minutes, by family, institution, month and minutes. ``shares``: minutes, by family,
+    person, institution and month. ``items``: by family and id. ``awaited``: the institution that
+    asked, by request.
+    """
+
+    counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    times: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
+    shares: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    items: dict[tuple[str, str], Item] = field(default_factory=dict)
+    awaited: dict[str, str] = field(default_factory=dict)
+
+    def take(self, happening: Happening) -> None:
+        """Count one event; most are about nothing that is counted."""
+        handler = _HANDLERS.get((happening.contract, happening.name))
+        if handler is not None:
+            handler(self, happening)
+
+    def count(self, family: str, category: str, institution: str, time: int) -> None:
+        self.counts[family, category, institution, month_of(time)] += 1
+
+    def begin(
+        self, family: str, identity: str, institution: str, time: int, state: str, until: int = 0
+    ) -> None:
+        self.items[family, identity] = Item(institution, [(time, state, until)])
+
+    def change(self, family: str, identity: str, time: int, state: str, until: int = 0) -> None:
+        item = self.items.get((family, identity))
+        if item is not None:
+            item.states.append((time, state, until))
+
+
+def _decided(tally: Tally, what: Happening) -> None:
+    """A decision on a request; of one that another contract had made, only the event is known."""
+    value = what.value if isinstance(what.value, dict) else {}
+    request = what.fields["request"]
+    if value.get("id") != request:
+        if what.call.method != "unseal":
+            outcome = what.fields.get("outcome", "permit")
+            tally.count("requests", f"unknown, {_OUTCOMES[outcome]}", "", what.time)
+        return
+    outcome, institution = value["outcome"], value["institution"]
+    category = f"{value['purpose']}, {_OUTCOMES[outcome]}"
+    tally.count("requests", category, institution, what.time)
+    if outcome != "permit":
+        tally.count("denials", value["rule"], institution, what.time)
+    elif value["kind"] in TESTS:
+        tally.awaited[request] = institution
+        if len(tally.awaited) > MAX_AWAITED:
+            del tally.awaited[next(iter(tally.awaited))]
+
+
+_OUTCOMES: Final = {"permit": "permitted", "deny": "denied"}
+
+
+def _judged(tally: Tally, what: Happening) -> None:
+    asked = tally.awaited.pop(what.fields["request"], "")
+    institution = what.fields.get("institution", asked)
+    recognised = what.fields["recognised"]
+    category = "recognised" if recognised else f"refused: {what.fields['code']}"
+    tally.count("recognition", category, institution, what.time)
+
+
+def _referred(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    until = what.call.arguments.get("until", 0)
+    tally.begin("referrals", fields["referral"], fields["source"], what.time, "waiting", until)
+
+
+def _referral_accepted(tally: Tally, what: Happening) -> None:
+    tally.change("referrals", what.fields["referral"], what.time, "accepted")
+
+
+def _referral_closed(tally: Tally, what: Happening) -> None:
+    answered = bool(what.call.arguments.get("records"))
+    state = "closed with an answer" if answered else "closed without an answer"
+    tally.change("referrals", what.fields["referral"], what.time, state)
+
+
+def _read(tally: Tally, what: Happening) -> None:
+    clinic, minutes = what.fields["clinic"], what.fields["minutes"]
+    tally.count("readings", "late" if what.fields["late"] else "in time", clinic, what.time)
+    tally.times["readings", clinic, month_of(what.time), minutes] += 1
+
+
+def _critical(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    tally.begin(
+        "critical values", fields["order"], fields["clinic"], what.time, "waiting", fields["due"]
+    )
+
+
+def _acknowledged(tally: Tally, what: Happening) -> None:
+    state = "heard late" if what.fields["late"] else "heard in time"
+    tally.change("critical values", what.fields["order"], what.time, state)
+
+
+def _left_room(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    key = ("consultations", fields["expert"], fields["institution"], month_of(fields["joined"]))
+    tally.shares[key] += fields["minutes"]
+
+
+def _worked(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    key = ("service", fields["person"], fields["place"], month_of(fields["began"]))
+    tally.shares[key] += fields["minutes"]
+
+
+def _glass_broken(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    if fields["request"] == fields["emergency"]:
+        tally.begin(
+            "emergencies", fields["emergency"], fields["institution"], what.time, "waiting",
+            fields["due"],
+        )  # fmt: skip
+
+
+def _reviewed(tally: Tally, what: Happening) -> None:
+    state = "upheld" if what.fields["upheld"] else "abuse"
+    tally.change("emergencies", what.fields["emergency"], what.time, state)
+
+
+def _declared(tally: Tally, what: Happening) -> None:
+    """A consent ends when the last of its rules does, and never if one has no end."""
+    arguments = what.call.arguments
+    rules = arguments.get("rules") or [arguments.get("scope", {})]
+    ends = [rule.get("end", 0) or 0 for rule in rules if isinstance(rule, dict)]
+    until = 0 if not ends or 0 in ends else max(ends)
+    tally.begin("consents", what.fields["consent"], "", what.time, "in force", until)
+
+
+def _withdrawn(tally: Tally, what: Happening) -> None:
+    tally.change("consents", what.fields["consent"], what.time, "ended")
+
+
+def _signed(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    tally.begin(
+        "family doctors", fields["contract"], fields["institution"], what.time, "in force",
+        fields["until"],
+    )  # fmt: skip
+
+
+def _renewed(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    tally.change("family doctors", fields["contract"], what.time, "in force", fields["until"])
+
+
+def _contract_ended(tally: Tally, what: Happening) -> None:
+    tally.change("family doctors", what.fields["contract"], what.time, "ended")
+
+
+def _joined(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    identity = f"{fields['subject']} {fields['study']}"
+    tally.begin("cohorts", identity, "", what.time, "in force", fields["ends"])
+
+
+def _left_study(tally: Tally, what: Happening) -> None:
+    identity = f"{what.fields['subject']} {what.fields['study']}"
+    tally.change("cohorts", identity, what.time, "ended")
+
+
+def _reported(tally: Tally, what: Happening) -> None:
+    category = "late" if what.fields["late"] else "in time"
+    tally.count("reports", category, what.fields["source"], what.time)
+
+
+def _settled(tally: Tally, what: Happening) -> None:
+    tally.count("claims", what.fields["result"], what.fields["hospital"], what.time)
+
+
+def _shared(tally: Tally, what: Happening) -> None:
+    tally.count("departments", what.fields["basis"], what.fields["department"], what.time)
+
+
+#: What is counted, by contract and event.
+_HANDLERS: Final[dict[tuple[str, str], Callable[[Tally, Happening], Any]]] = {
+    ("access", "decided"): _decided,
+    ("access", "sealed"): _decided,
+    ("recognition", "judged"): _judged,
+    ("referral", "referred"): _referred,
+    ("referral", "accepted"): _referral_accepted,
+    ("referral", "closed"): _referral_closed,
+    ("reading", "reported"): _read,
+    ("reading", "critical_value"): _critical,
+    ("reading", "acknowledged"): _acknowledged,
+    ("consultation", "left"): _left_room,
+    ("staff_work", "work_confirmed"): _worked,
+    ("emergency", "glass_broken"): _glass_broken,
+    ("emergency", "reviewed"): _reviewed,
+    ("consent", "declared"): _declared,
+    ("consent", "withdrawn"): _withdrawn,
+    ("family_doctor", "signed"): _signed,
+    ("family_doctor", "renewed"): _renewed,
+    ("family_doctor", "ended"): _contract_ended,
+    ("research", "joined"): _joined,
+    ("research", "left"): _left_study,
+    ("public_health", "reported"): _reported,
+    ("insurance", "settled"): _settled,
+    ("cross_sector", "shared_with_department"): _shared,
+}
