@@ -15,6 +15,7 @@ from ledger.cli import (
     consortia,
     contract,
     demo,
+    indicators,
     network,
     node,
     sim,
@@ -37,6 +38,7 @@ app.add_typer(network.group, name="network")
 app.add_typer(node.group, name="node")
 app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
+app.command("indicators")(indicators.indicators)
 app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
 app.command("sim")(sim.sim)

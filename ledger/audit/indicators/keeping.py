@@ -19,9 +19,11 @@ class NotKept(ValueError):
 
 @dataclass(slots=True)
 class Kept:
-    """How far a tally has come: chain id and hash of the last header in hex, its height and time."""
+    """How far a tally has come: id of the chain in hex, the first height that was read, and height,
+    hash in hex and time of the last one. Before any was read, the height is the one before."""
 
     chain: str
+    start: int = 1
     height: int = 0
     head: str = ""
     time: int = 0
@@ -34,6 +36,7 @@ def save(kept: Kept, path: Path) -> None:
     value = {
         "format": FORMAT,
         "chain": kept.chain,
+        "start": kept.start,
         "height": kept.height,
         "head": kept.head,
         "time": kept.time,
@@ -67,8 +70,9 @@ def load(path: Path) -> Kept:
             awaited=dict(value["awaited"]),
         )
         return Kept(
-            str(value["chain"]), int(value["height"]), str(value["head"]), int(value["time"]), tally
-        )
+            str(value["chain"]), int(value["start"]), int(value["height"]), str(value["head"]),
+            int(value["time"]), tally,
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, NotKept):
             raise

@@ -124,7 +124,9 @@ def _referred(tally: Tally, what: Happening) -> None:
 
 
 def _referral_accepted(tally: Tally, what: Happening) -> None:
-    tally.change("referrals", what.fields["referral"], what.time, "accepted")
+    item = tally.items.get(("referrals", what.fields["referral"]))
+    if item is not None:
+        item.states.append((what.time, "accepted", item.states[0][2]))
 
 
 def _referral_closed(tally: Tally, what: Happening) -> None:
