@@ -146,8 +146,8 @@ def _counties(source: Store) -> Callable[[str], str]:
     def county(institution: str) -> str:
         if institution not in known:
             raw = read(f"governance/institutions/{institution}".encode())
-            entry = {} if raw is None else decode_value(raw, limit=MAX_STATE_VALUE_BYTES)
-            known[institution] = entry.get("county", "")
+            entry = None if raw is None else decode_value(raw, limit=MAX_STATE_VALUE_BYTES)
+            known[institution] = str(entry["county"]) if isinstance(entry, dict) else ""
         return known[institution]
 
     return county

@@ -12,7 +12,8 @@ from typing import Final
 
 from ledger.audit.indicators.tally import Item, Tally
 
-#: Category, institution and month, "" where an indicator has none.
+#: Category, institution and month, "" where there is none. Levels of a category are divided by a
+#: comma: ``refused, quality``.
 Cells = Counter[tuple[str, str, str]]
 
 
@@ -27,23 +28,29 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """``name``: also that of its family in the tally. ``unit``: what is counted. ``source``: whether
-    it is counted as it happens (``counts``), as cases that last (``cases``, by the month in which they
-    began), as what is in force at the end (``stock``), or as minutes of people (``shares``).
-    ``grouped``: whether it is broken down by county, institution or month."""
+    """``name``: also that of its family in the tally. ``unit``: what is counted. ``source``:
+    whether it is counted as it happens (``counts``), as cases that last (``cases``, by the month
+    in which they began), as what is in force at the end (``stock``), or as minutes of people
+    (``shares``). ``grouped``: whether it is broken down by county, institution or month.
+    ``overdue``: what a case is called that still waits when its date has passed. ``within``: the
+    indicator and the part of it of which this one is another breakdown; it is told only where that
+    number is."""
 
     name: str
     unit: str
     source: str
     grouped: bool = True
     shares: tuple[Share, ...] = field(default=())
-    #: Where ``waiting`` past its date is something else: the name of that.
     overdue: str = ""
+    within: tuple[str, str] | None = None
 
 
 INDICATORS: Final = (
-    Indicator("requests", "requests for a record, by purpose and answer", "counts"),
-    Indicator("denials", "denied requests, by the rule that decided", "counts", grouped=False),
+    Indicator("requests", "requests for a record, by answer and purpose", "counts"),
+    Indicator(
+        "denials", "denied requests, by the rule that decided", "counts", grouped=False,
+        within=("requests", "denied"),
+    ),
     Indicator(
         "recognition", "results of tests that a physician has judged", "counts",
         shares=(Share("repeats avoided", ("recognised",)),),
@@ -68,7 +75,9 @@ INDICATORS: Final = (
         "critical values", "critical values, by whether the clinic has acknowledged them", "cases",
         overdue="not heard",
         shares=(
-            Share("heard in time", ("heard in time",), ("heard in time", "heard late", "not heard")),
+            Share(
+                "heard in time", ("heard in time",), ("heard in time", "heard late", "not heard")
+            ),
         ),
     ),
     Indicator("consultations", "experts in remote consultations", "shares"),

@@ -1,4 +1,4 @@
-"""What happened on a chain, in order: the events of the calls that succeeded, from verified blocks."""
+"""What happened on a chain, in order: events of calls that succeeded, from verified blocks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ledger.contracts.machine import Machine
 
 
 class NotThisChain(ValueError):
-    """A store that does not hold the chain of the genesis, or of what was kept of an earlier run."""
+    """A store that does not hold the chain of the genesis, or that of an earlier run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event. ``time``: of its block, in ms since 1970 UTC. ``call``: the call of the transaction
-    in which it was announced, and ``value`` what that returned."""
+    """One event. ``time``: of its block, in ms since 1970 UTC. ``call``: the call of the
+    transaction in which it was announced; ``value``: what that returned."""
 
     height: int
     time: int

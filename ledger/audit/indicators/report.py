@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -18,7 +19,7 @@ GROUPINGS = ("total", "county", "institution", "month")
 #: What stands for a county or an institution where somebody acts for none.
 NONE = "no institution"
 FIRST_MONTH, LAST_MONTH = "0000-00", "9999-99"
-_PERCENT = 1000
+_THOUSAND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One indicator. ``shown``: total → categories → groups, or total → groups for people's hours.
-    ``shares``: in thousandths, by name and group; "" stands for the total. ``minutes``: by group
-    and what is told about them."""
+    """One indicator. ``shown``: a total, its categories, and their groups below them; for people's
+    hours the groups alone. ``shares``: in thousandths, by name and group; "" stands for the total.
+    ``minutes``: by group and what is told about them."""
 
     indicator: Indicator
     shown: Shown
@@ -44,27 +45,26 @@ class Answer:
     minutes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        categories = self.indicator.source != "shares"
         return {
             "name": self.indicator.name,
             "unit": self.indicator.unit,
-            **_as_json(self.shown, ("categories", "groups") if categories else ("groups",)),
+            **_as_json(self.shown),
             "shares": {
-                name: {group: value / _PERCENT for group, value in groups.items()}
+                name: {group: value / _THOUSAND for group, value in groups.items()}
                 for name, groups in self.shares.items()
             },
             "minutes": self.minutes,
         }
 
 
-def _as_json(shown: Shown, levels: tuple[str, ...]) -> dict[str, Any]:
-    level, deeper = (levels[0], levels[1:] or levels) if levels else ("parts", ())
-    value: dict[str, Any] = {"number": shown.number}
+def _as_json(shown: Shown) -> dict[str, Any]:
+    """``number`` and ``parts`` are null where they are hidden."""
     if shown.parts is None:
-        value[level] = None
-    elif shown.parts:
-        value[level] = {name: _as_json(part, deeper) for name, part in shown.parts.items()}
-    return value
+        return {"number": shown.number, "parts": None}
+    return {
+        "number": shown.number,
+        "parts": {name: _as_json(part) for name, part in shown.parts.items()},
+    }
 
 
 def end_of(month: str) -> int:
@@ -88,12 +88,18 @@ def answers(kept: Kept, question: Question, county_of: Callable[[str], str]) -> 
     """
     place = _Places(question, county_of)
     when = as_of(kept, question)
-    return [
-        _of_people(indicator, kept.tally, question, place)
-        if indicator.source == "shares"
-        else _of_cells(indicator, kept.tally, question, place, when)
-        for indicator in INDICATORS
-    ]
+    told: dict[str, Answer] = {}
+    for indicator in INDICATORS:
+        if indicator.source == "shares":
+            told[indicator.name] = _of_people(indicator, kept.tally, question, place)
+        elif (
+            indicator.within
+            and _below(told[indicator.within[0]].shown, indicator.within[1:]) is None
+        ):
+            told[indicator.name] = Answer(indicator, HIDDEN)
+        else:
+            told[indicator.name] = _of_cells(indicator, kept.tally, question, place, when)
+    return list(told.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,36 +134,44 @@ def _of_cells(
 ) -> Answer:
     found = cells(indicator, tally, question.first, question.last, when)
     leaves: Counter[tuple[str, ...]] = Counter()
-    sizes: Counter[tuple[str, ...]] = Counter()
+    categories: set[tuple[str, ...]] = set()
+    groups: set[tuple[str, ...]] = set()
     for (category, institution, month), number in found.items():
+        levels = tuple(category.split(", "))
         path = place.path(institution, month) if indicator.grouped else ()
-        leaves[category, *path] += number
-        for length in range(len(path) + 1):
-            sizes[path[:length]] += number
+        leaves[*levels, *path] += number
+        categories.add(levels)
+        groups |= {path[:length] for length in range(1, len(path) + 1)}
     shown = protected(_tree(leaves), question.least)
-    groups = [path for path in sizes if path]
     return Answer(
         indicator,
         shown,
-        {share.name: _shares(share, shown, groups) for share in indicator.shares},
+        {share.name: _shares(share, shown, categories, groups) for share in indicator.shares},
         _durations(indicator.name, tally, question, place),
     )
 
 
-def _shares(share: Share, shown: Shown, groups: Iterable[tuple[str, ...]]) -> dict[str, int]:
+def _shares(
+    share: Share,
+    shown: Shown,
+    categories: AbstractSet[tuple[str, ...]],
+    groups: AbstractSet[tuple[str, ...]],
+) -> dict[str, int]:
     """A share for the total and for each group of which nothing is hidden, in thousandths."""
-    if not shown.parts:
-        return {}
     told: dict[str, int] = {}
     for path in [(), *sorted(groups)]:
-        numbers = {name: _below(part, path) for name, part in shown.parts.items()}
-        if None in numbers.values():
-            continue
-        known = {name: number or 0 for name, number in numbers.items()}
-        whole = sum(known.get(name, 0) for name in share.whole or known)
-        if whole:
-            part = sum(known.get(name, 0) for name in share.part)
-            told["/".join(path)] = round(_PERCENT * part / whole)
+        counted: Counter[str] = Counter()
+        for levels in categories:
+            # For the total the number of the highest level is enough.
+            number = _below(shown, (*levels, *path) if path else levels[:1])
+            if number is None:
+                break
+            counted[levels[0]] = number if not path else counted[levels[0]] + number
+        else:
+            whole = sum(counted[name] for name in share.whole or counted)
+            if whole:
+                part = sum(counted[name] for name in share.part)
+                told["/".join(path)] = round(_THOUSAND * part / whole)
     return told
 
 
@@ -222,7 +236,6 @@ def _of_people(indicator: Indicator, tally: Tally, question: Question, place: _P
             "each, median": quantile(Counter(minutes), 50),
         }
         for path, minutes in sorted(groups.items())
-        if (shown if not path else shown.part(*path)) is not HIDDEN
-        and (_below(shown, path) or 0) >= question.least
+        if (_below(shown, path) or 0) >= question.least
     }
     return Answer(indicator, shown, minutes=told)

@@ -1,21 +1,21 @@
 """Hiding small numbers in tables, so that nobody can compute them from the others.
 
-A table is a tree: a total is the sum of its parts, and a part can have parts of its own. Every number
-stands in one sum from above and one from below and in no other, therefore each sum can be protected by
-itself. The rule for one sum, where ``least`` is the smallest number that may be seen:
+A table is a tree: a total is the sum of its parts, and a part can have parts of its own. Every
+number stands in one sum from above and one from below and in no other, therefore each sum can be
+protected by itself. The rule for one sum, where ``least`` is the smallest number to be seen:
 
 1. A total from 1 to ``least - 1`` is hidden, with all of its parts.
 2. A part from 1 to ``least - 1`` is hidden. Zeros are shown.
-3. Whoever knows the total and the parts that are shown knows the sum of the hidden ones. It must tell
-   nothing exactly: there are two hidden parts or more; one of them alone could be ``least`` or more
-   (sum - (number - 1) >= least); and they are not all the largest small number
-   (sum != number * (least - 1)). As long as that is not so, the smallest part that is shown is hidden
-   too, together with all that are equal to it.
+3. Whoever knows the total and the parts that are shown knows the sum of the hidden ones. It must
+   tell nothing exactly: there are two hidden parts or more; one of them alone could be ``least`` or
+   more (sum - (number - 1) >= least); and they cannot all be the largest small number
+   (sum != number * (least - 1)). As long as that is not so, the smallest part that is shown is
+   hidden too, together with all that are equal to it.
 4. If nothing is left to hide, the parts are withheld as a whole.
 5. Below a hidden number nothing is shown.
 
-Equal parts are treated equally, so the rule itself gives nothing away: whatever it shows, each hidden
-part could have another value. A test tries all small tables.
+Equal parts are treated equally, so the rule itself gives nothing away: whatever it shows, each
+hidden part could have another value. A test tries all small tables.
 """
 
 from __future__ import annotations
@@ -42,13 +42,6 @@ class Shown:
 
     number: int | None
     parts: Mapping[str, Shown] | None
-
-    def part(self, *names: str) -> Shown:
-        """A part of a part; hidden where a part on the way is hidden or not there."""
-        found = self
-        for name in names:
-            found = (found.parts or {}).get(name, HIDDEN)
-        return found
 
 
 HIDDEN = Shown(None, None)

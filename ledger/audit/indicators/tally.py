@@ -31,7 +31,7 @@ def month_of(time: int) -> str:
 class Item:
     """Something that lasts: a referral, an emergency, a contract.
 
-    ``states``: since when it is in which state, and until when that holds; times in ms, 0 for no end.
+    ``states``: since when it is in which state, and until when that holds, in ms; 0 for no end.
     """
 
     institution: str
@@ -54,10 +54,10 @@ class Item:
 class Tally:
     """The counts so far.
 
-    ``counts``: how often, by family, category, institution and month. ``times``: how often something
-    took so many minutes, by family, institution, month and minutes. ``shares``: minutes, by family,
-    person, institution and month. ``items``: by family and id. ``awaited``: the institution that
-    asked, by request.
+    ``counts``: how often, by family, category, institution and month. ``times``: how often
+    something took so many minutes, by family, institution, month and minutes. ``shares``: minutes,
+    by family, person, institution and month. ``items``: by family and id. ``awaited``: the
+    institution that asked, by request.
     """
 
     counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -93,10 +93,12 @@ def _decided(tally: Tally, what: Happening) -> None:
     if value.get("id") != request:
         if what.call.method != "unseal":
             outcome = what.fields.get("outcome", "permit")
-            tally.count("requests", f"unknown, {_OUTCOMES[outcome]}", "", what.time)
+            tally.count("requests", f"{_OUTCOMES[outcome]}, unknown", "", what.time)
+            if outcome == "deny":
+                tally.count("denials", "unknown", "", what.time)
         return
     outcome, institution = value["outcome"], value["institution"]
-    category = f"{value['purpose']}, {_OUTCOMES[outcome]}"
+    category = f"{_OUTCOMES[outcome]}, {value['purpose']}"
     tally.count("requests", category, institution, what.time)
     if outcome != "permit":
         tally.count("denials", value["rule"], institution, what.time)
@@ -113,7 +115,7 @@ def _judged(tally: Tally, what: Happening) -> None:
     asked = tally.awaited.pop(what.fields["request"], "")
     institution = what.fields.get("institution", asked)
     recognised = what.fields["recognised"]
-    category = "recognised" if recognised else f"refused: {what.fields['code']}"
+    category = "recognised" if recognised else f"refused, {what.fields['code']}"
     tally.count("recognition", category, institution, what.time)
 
 

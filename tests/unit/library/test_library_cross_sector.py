@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, NEIGHBOUR, PATIENT, REPLY_KEY, World
+from tests.support.contracts.amending import amended, not_amended
 
 DOCUMENT = sha256(b"an order of the court").digest()
 
@@ -171,7 +171,7 @@ def test_an_employer_sees_that_somebody_is_fit(world: World) -> None:
 
 def test_no_vote_lists_a_diagnosis_for_employers(world: World) -> None:
     entry = {**ENTRY, "kinds": ["charity", "employer"], "classes": ["condition"]}
-    assert amend_fails(world, "cross_sector", e=entry) == "employer_sees_no_diagnosis"
+    assert not_amended(world, "cross_sector", e=entry) == "employer_sees_no_diagnosis"
 
 
 # --- Orders ---------------------------------------------------------------------------------------
@@ -275,10 +275,10 @@ ENTRY = {
 
 def test_a_county_has_its_own_list(world: World) -> None:
     agrees(world, "charity-aid", "aid", "x1")
-    amend(world, "cross_sector", "Yan'an", **{"charity-aid": {}})
+    amended(world, "cross_sector", "Yan'an", **{"charity-aid": {}})
     arguments = agreement(world, "charity-aid", "aid", "x2")
     assert world.refuses(PATIENT, "cross_sector", "agree", **arguments) == "not_listed"
-    amend(world, "cross_sector", "Yan'an", **{"charity-aid": ENTRY})
+    amended(world, "cross_sector", "Yan'an", **{"charity-aid": ENTRY})
     assert world.refuses(PATIENT, "cross_sector", "agree", **arguments) == "bad_time"
     agrees(world, "charity-aid", "aid", "x2", ends=world.time + 10 * DAY)
     record = world.anchored(kind="encounter")
@@ -306,7 +306,7 @@ def test_a_county_has_its_own_list(world: World) -> None:
     ],
 )
 def test_an_entry_keeps_within_its_bounds(world: World, change: dict[str, Any], code: str) -> None:
-    assert amend_fails(world, "cross_sector", e={**ENTRY, **change}) == code
+    assert not_amended(world, "cross_sector", e={**ENTRY, **change}) == code
 
 
 def test_only_the_charter_sets_the_list(world: World) -> None:

@@ -1,55 +1,43 @@
 """Claims, proofs of remote services, and packages paid by the head."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, NEIGHBOUR, PATIENT, World, name_of
-from tests.support.standins import standing_in
+from tests.support.contracts.amending import amended, not_amended
 
 DOCUMENT = sha256(b"the package").digest()
-CONSULTATION = f'''"""Two consultations: an expert was at one of them."""
-
-from ledger.contracts.prelude import query
-
-
-@query
-def get(id: str) -> dict | None:
-    """Both are of one patient."""
-    return {{"subject": "{PATIENT}", "institution": "city"}} if id in ["c1", "c2"] else None
-
-
-@query
-def attended(id: str, person: str) -> dict | None:
-    """Only the first took place."""
-    return {{"minutes": 30}} if id == "c1" and person == "gao" else None
-'''
-READING = f'''"""Two readings: one of them is reported."""
-
-from ledger.contracts.prelude import query
-
-
-@query
-def get(id: str) -> dict | None:
-    """Both are of one patient."""
-    status = {{"r1": "reported", "r2": "open"}}.get(id)
-    if status is None:
-        return None
-    return {{"subject": "{PATIENT}", "clinic": "township", "centre": "city", "status": status}}
-'''
+FORM = bytes(range(32))
+READING = {"clinic": "township", "centre": "city", "modality": "ecg"}
+MINUTE = 60_000
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> World:
+    """Two consultations, at the first of which an expert was; two readings, the first reported."""
     world = World()
-    with ExitStack() as stack:
-        stack.enter_context(standing_in(world, "consultation", CONSULTATION))
-        stack.enter_context(standing_in(world, "reading", READING))
-        yield world
+    for identity in ("c1", "c2"):
+        world.does(
+            "he", "consultation", "convene", id=identity, subject=PATIENT, institution="city",
+            kind="consultation", records=["ab" * 32], until=world.time + DAY, form=FORM,
+            experts=[{"person": "gao", "institution": "county"}],
+        )  # fmt: skip
+    world.does("gao", "consultation", "join", id="c1")
+    world.later(30 * MINUTE).does("gao", "consultation", "leave", id="c1")
+    for governor in ("township-chief", "chief"):
+        world.does(governor, "reading", "agree", **READING, report=120, acknowledge=10)
+    for identity in ("r1", "r2"):
+        record = world.anchored(holder="township", kind="ecg", size=int(identity[1:]))
+        world.does(
+            "wang", "reading", "order", id=identity, subject=PATIENT, **READING,
+            records=[name_of(record).hex()], form=FORM,
+        )  # fmt: skip
+    world.does("he", "reading", "claim", id="r1")
+    report = name_of(world.anchored(kind="note")).hex()
+    world.does("he", "reading", "report", id="r1", record=report, critical=False)
+    return world
 
 
 def claim(identity: str, *records: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -227,7 +215,7 @@ def test_both_sides_of_a_reading_are_paid_once_each(world: World) -> None:
 
 
 def test_a_county_pays_for_what_its_scheme_covers(world: World) -> None:
-    amend(world, "insurance", "Yan'an", covers=["inpatient", "consultation-inpatient"])
+    amended(world, "insurance", "Yan'an", covers=["inpatient", "consultation-inpatient"])
     record = world.anchored()
     claims(world, "k1", record, **REMOTE)
     remote = claim("k2", record, service="reading-outpatient", proof="r1")
@@ -237,9 +225,9 @@ def test_a_county_pays_for_what_its_scheme_covers(world: World) -> None:
         "consultation-inpatient",
     ]
     assert "reading-outpatient" in world.asks("insurance", "covered", county="Elsewhere")
-    assert amend_fails(world, "insurance", covers=["massage"]) == "unknown_service"
-    assert amend_fails(world, "insurance", claim_days=366) == "out_of_bounds"
-    assert amend_fails(world, "insurance", more=1) == "unknown_parameter"
+    assert not_amended(world, "insurance", covers=["massage"]) == "unknown_service"
+    assert not_amended(world, "insurance", claim_days=366) == "out_of_bounds"
+    assert not_amended(world, "insurance", more=1) == "unknown_parameter"
     assert world.refuses("chief", "insurance", "amend", county="", values={}) == "charter_only"
 
 
@@ -257,7 +245,7 @@ def test_an_insurer_draws_few_patients_of_a_package_and_the_hospital_shows_their
     world: World,
 ) -> None:
     record = world.anchored()
-    amend(world, "insurance", sample=1)
+    amended(world, "insurance", sample=1)
     world.does("payer,chief", "insurance", "agree", **package(world))
     assert world.does("payer", "insurance", "draw", id="k1", package="g1", subject=PATIENT) == 0
     assert asks(world, record)["outcome"] == "deny"

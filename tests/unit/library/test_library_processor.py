@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, HOUR, PATIENT, World
+from tests.support.contracts.amending import amended, not_amended
 
 DOCUMENT = sha256(b"the agreement").digest()
 
@@ -190,13 +190,13 @@ def test_an_agreement_that_breaks_a_rule_is_refused(
 
 
 def test_a_county_can_ask_for_earlier_deletion(world: World) -> None:
-    amend(world, "processor", "Yan'an", delete_hours=1)
+    amended(world, "processor", "Yan'an", delete_hours=1)
     agrees(world)
     assert asks(world, world.anchored(kind="imaging"))["delete_by"] == world.time + HOUR
     assert (
         world.refuses("chief,maker-chief", "processor", "agree", **agreement(world))
         == "agreement_exists"
     )
-    assert amend_fails(world, "processor", delete_hours=721) == "out_of_bounds"
-    assert amend_fails(world, "processor", more=1) == "unknown_parameter"
+    assert not_amended(world, "processor", delete_hours=721) == "out_of_bounds"
+    assert not_amended(world, "processor", more=1) == "unknown_parameter"
     assert world.refuses("chief", "processor", "amend", county="", values={}) == "charter_only"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, HOUR, NEIGHBOUR, PATIENT, REPLY_KEY, World
+from tests.support.contracts.amending import amended, not_amended
 
 MATTER = sha256(b"salt and code of a disease").digest()
 
@@ -169,7 +169,7 @@ LATER = {
 
 def test_a_schedule_can_put_off_the_telling_to_a_date_fixed_at_once(world: World) -> None:
     record = evidence(world)
-    amend(world, "public_health", **{"within-24-hours": LATER})
+    amended(world, "public_health", **{"within-24-hours": LATER})
     report(world)
     date = world.time + 10 * DAY
     result = world.call(
@@ -184,7 +184,7 @@ def test_a_schedule_can_put_off_the_telling_to_a_date_fixed_at_once(world: World
     assert world.refuses(NEIGHBOUR, "access", "unseal", request=identity) == "too_early"
     assert world.refuses(NEIGHBOUR, "public_health", "tell", id="n1") == "too_early"
     # A vote for a longer delay comes too late for what was reported.
-    amend(world, "public_health", **{"within-24-hours": {**LATER, "tell_days": 180}})
+    amended(world, "public_health", **{"within-24-hours": {**LATER, "tell_days": 180}})
     world.later(10 * DAY)
     world.does(NEIGHBOUR, "access", "unseal", request=identity)
     world.does("he", "public_health", "tell", id="n1")
@@ -201,9 +201,9 @@ def test_only_the_charter_sets_schedules(world: World) -> None:
 
 
 def test_a_county_has_its_own_schedule(world: World) -> None:
-    amend(world, "public_health", "Elsewhere", **{"within-24-hours": {}})
+    amended(world, "public_health", "Elsewhere", **{"within-24-hours": {}})
     report(world, "n1")
-    amend(
+    amended(
         world, "public_health", "Yan'an",
         **{"within-24-hours": {**LATER, "receivers": ["maternal-child"]}},
     )  # fmt: skip
@@ -232,4 +232,4 @@ def test_a_county_has_its_own_schedule(world: World) -> None:
 def test_a_schedule_keeps_within_its_bounds(
     world: World, change: dict[str, Any], code: str
 ) -> None:
-    assert amend_fails(world, "public_health", s={**LATER, **change}) == code
+    assert not_amended(world, "public_health", s={**LATER, **change}) == code

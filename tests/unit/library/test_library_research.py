@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, NEIGHBOUR, PATIENT, World
+from tests.support.contracts.amending import amended, not_amended
 
 APPROVAL = sha256(b"minutes of the board").digest()
 DISEASE = sha256(b"salt and code of a disease").hexdigest()
@@ -369,14 +369,14 @@ def test_a_new_consent_says_nothing_about_going_abroad(world: World) -> None:
 
 
 def test_members_decide_who_is_abroad_and_how_long_an_approval_holds(world: World) -> None:
-    amend(world, "research", abroad=["uni"], approval_days=30)
+    amended(world, "research", abroad=["uni"], approval_days=30)
     study(world, ends=world.time + 30 * DAY)
     joins(world)
     assert rule(asks(world, world.anchored())) == "export-not-approved"
     assert (
         world.refuses("ethics", "research", "register", **registration(world, "s2")) == "bad_time"
     )
-    assert amend_fails(world, "research", "Yan'an", abroad=[]) == "not_by_county"
-    assert amend_fails(world, "research", approval_days=0) == "out_of_bounds"
-    assert amend_fails(world, "research", more=1) == "unknown_parameter"
+    assert not_amended(world, "research", "Yan'an", abroad=[]) == "not_by_county"
+    assert not_amended(world, "research", approval_days=0) == "out_of_bounds"
+    assert not_amended(world, "research", more=1) == "unknown_parameter"
     assert world.refuses("chief", "research", "amend", county="", values={}) == "charter_only"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, HOUR, PATIENT, World
+from tests.support.contracts.amending import amended, not_amended
 
 
 @pytest.fixture
@@ -155,10 +155,10 @@ def test_a_records_officer_repairs_the_system(world: World) -> None:
 
 
 def test_members_set_the_times_for_all_or_for_a_county(world: World) -> None:
-    amend(world, "staff_work", "Yan'an", session_hours=1)
+    amended(world, "staff_work", "Yan'an", session_hours=1)
     begins(world)
     world.later(HOUR)
     assert world.does("he", "staff_work", "end", id="w1") == 0
-    assert amend_fails(world, "staff_work", session_hours=25) == "out_of_bounds"
-    assert amend_fails(world, "staff_work", more=1) == "unknown_parameter"
+    assert not_amended(world, "staff_work", session_hours=25) == "out_of_bounds"
+    assert not_amended(world, "staff_work", more=1) == "unknown_parameter"
     assert world.refuses("chief", "staff_work", "amend", county="", values={}) == "charter_only"

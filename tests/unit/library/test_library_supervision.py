@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.amendments import amend, amend_fails
 from tests.support.contracts import DAY, PATIENT, World, key_of, name_of
+from tests.support.contracts.amending import amended, not_amended
 
 FINDINGS = sha256(b"what was found").digest()
 
@@ -223,13 +223,13 @@ def test_what_is_drawn_is_named_properly(world: World) -> None:
 
 
 def test_members_set_the_cap_for_all_or_for_a_county(world: World) -> None:
-    amend(world, "supervision", sample=1)
+    amended(world, "supervision", sample=1)
     assert (
         world.refuses("auditor", "supervision", "begin", **inspection(world)) == "sample_too_large"
     )
-    amend(world, "supervision", "Yan'an", sample=50, days=5)
+    amended(world, "supervision", "Yan'an", sample=50, days=5)
     assert world.refuses("auditor", "supervision", "begin", **inspection(world)) == "bad_time"
     begins(world, sample=50, ends=world.time + 5 * DAY)
-    assert amend_fails(world, "supervision", sample=0) == "out_of_bounds"
-    assert amend_fails(world, "supervision", more=1) == "unknown_parameter"
+    assert not_amended(world, "supervision", sample=0) == "out_of_bounds"
+    assert not_amended(world, "supervision", more=1) == "unknown_parameter"
     assert world.refuses("chief", "supervision", "amend", county="", values={}) == "charter_only"
