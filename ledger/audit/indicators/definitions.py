@@ -45,6 +45,14 @@ class Indicator:
     within: tuple[str, str] | None = None
 
 
+#: How a referral that was accepted ends.
+_CLOSED: Final = ("returned", "stays", "elsewhere", "died", "not-arrived")
+_DIRECTIONS: Final = {
+    "up": "to an institution that can do more",
+    "down": "to one that can do less",
+    "level": "to one of the same kind",
+}
+
 INDICATORS: Final = (
     Indicator("requests", "requests for a record, by answer and purpose", "counts"),
     Indicator(
@@ -55,17 +63,18 @@ INDICATORS: Final = (
         "recognition", "results of tests that a physician has judged", "counts",
         shares=(Share("repeats avoided", ("recognised",)),),
     ),
-    Indicator(
-        "referrals", "referrals, by what has become of them", "cases", overdue="lapsed",
-        shares=(
-            Share(
-                "accepted", ("accepted", "closed with an answer", "closed without an answer")
+    *(
+        Indicator(
+            f"referrals {direction}",
+            f"referrals {words}, by what has become of them",
+            "cases",
+            overdue="lapsed",
+            shares=(
+                Share("accepted", ("accepted", "arrived", *_CLOSED)),
+                Share("returned", ("returned",), _CLOSED),
             ),
-            Share(
-                "returned", ("closed with an answer",),
-                ("closed with an answer", "closed without an answer"),
-            ),
-        ),
+        )
+        for direction, words in _DIRECTIONS.items()
     ),
     Indicator(
         "readings", "remote readings that were reported, by the originating clinic", "counts",
@@ -119,7 +128,7 @@ def cells(indicator: Indicator, tally: Tally, first: str, last: str, as_of: int)
             if state == "in force" and not passed:
                 found[state, item.institution, ""] += 1
         elif state and first <= item.month <= last:
-            overdue = passed and state in ("waiting", "accepted")
+            overdue = passed and state in ("waiting", "accepted", "arrived")
             found[indicator.overdue if overdue else state, item.institution, item.month] += 1
     return found
 

@@ -44,7 +44,6 @@ def save(kept: Kept, path: Path) -> None:
         "times": [[*key, number] for key, number in tally.times.items()],
         "shares": [[*key, number] for key, number in tally.shares.items()],
         "items": [[*key, item.institution, item.states] for key, item in tally.items.items()],
-        "awaited": tally.awaited,
     }
     beside = path.with_name(f"{path.name}.new")
     beside.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
@@ -67,7 +66,6 @@ def load(path: Path) -> Kept:
                 )
                 for family, identity, institution, states in value["items"]
             },
-            awaited=dict(value["awaited"]),
         )
         return Kept(
             str(value["chain"]), int(value["start"]), int(value["height"]), str(value["head"]),

@@ -15,11 +15,6 @@ from typing import Any, Final
 from ledger.audit.indicators.happenings import Happening
 
 CHINA: Final = timezone(timedelta(hours=8))
-#: Permits for results of tests whose judgement is waited for; the oldest are forgotten beyond that.
-MAX_AWAITED: Final = 200_000
-#: Records whose repetition recognition avoids.
-TESTS: Final = frozenset({"laboratory", "imaging", "ecg", "pathology"})
-MINUTE: Final = 60_000
 
 
 def month_of(time: int) -> str:
@@ -56,15 +51,13 @@ class Tally:
 
     ``counts``: how often, by family, category, institution and month. ``times``: how often
     something took so many minutes, by family, institution, month and minutes. ``shares``: minutes,
-    by family, person, institution and month. ``items``: by family and id. ``awaited``: the
-    institution that asked, by request.
+    by family, person, institution and month. ``items``: by family and id.
     """
 
     counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     times: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
     shares: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     items: dict[tuple[str, str], Item] = field(default_factory=dict)
-    awaited: dict[str, str] = field(default_factory=dict)
 
     def take(self, happening: Happening) -> None:
         """Count one event; most are about nothing that is counted."""
@@ -102,39 +95,33 @@ def _decided(tally: Tally, what: Happening) -> None:
     tally.count("requests", category, institution, what.time)
     if outcome != "permit":
         tally.count("denials", value["rule"], institution, what.time)
-    elif value["kind"] in TESTS:
-        tally.awaited[request] = institution
-        if len(tally.awaited) > MAX_AWAITED:
-            del tally.awaited[next(iter(tally.awaited))]
 
 
 _OUTCOMES: Final = {"permit": "permitted", "deny": "denied"}
 
 
 def _judged(tally: Tally, what: Happening) -> None:
-    asked = tally.awaited.pop(what.fields["request"], "")
-    institution = what.fields.get("institution", asked)
-    recognised = what.fields["recognised"]
-    category = "recognised" if recognised else f"refused, {what.fields['code']}"
-    tally.count("recognition", category, institution, what.time)
+    fields = what.fields
+    category = "recognised" if fields["recognised"] else f"refused, {fields['code']}"
+    tally.count("recognition", category, fields["institution"], what.time)
 
 
 def _referred(tally: Tally, what: Happening) -> None:
     fields = what.fields
     until = what.call.arguments.get("until", 0)
-    tally.begin("referrals", fields["referral"], fields["source"], what.time, "waiting", until)
+    family = f"referrals {fields['direction']}"
+    tally.begin(family, fields["referral"], fields["source"], what.time, "waiting", until)
 
 
-def _referral_accepted(tally: Tally, what: Happening) -> None:
-    item = tally.items.get(("referrals", what.fields["referral"]))
+def _referral_step(tally: Tally, what: Happening) -> None:
+    """A step on the way of a referral; one that is closed is known by its outcome."""
+    fields = what.fields
+    family = f"referrals {fields['direction']}"
+    item = tally.items.get((family, fields["referral"]))
     if item is not None:
-        item.states.append((what.time, "accepted", item.states[0][2]))
-
-
-def _referral_closed(tally: Tally, what: Happening) -> None:
-    answered = bool(what.call.arguments.get("records"))
-    state = "closed with an answer" if answered else "closed without an answer"
-    tally.change("referrals", what.fields["referral"], what.time, state)
+        state = fields["outcome"] if what.name == "closed" else what.name
+        until = item.states[0][2] if what.name in ("accepted", "arrived") else 0
+        item.states.append((what.time, state, until))
 
 
 def _read(tally: Tally, what: Happening) -> None:
@@ -241,8 +228,10 @@ _HANDLERS: Final[dict[tuple[str, str], Callable[[Tally, Happening], Any]]] = {
     ("access", "sealed"): _decided,
     ("recognition", "judged"): _judged,
     ("referral", "referred"): _referred,
-    ("referral", "accepted"): _referral_accepted,
-    ("referral", "closed"): _referral_closed,
+    ("referral", "accepted"): _referral_step,
+    ("referral", "arrived"): _referral_step,
+    ("referral", "declined"): _referral_step,
+    ("referral", "closed"): _referral_step,
     ("reading", "reported"): _read,
     ("reading", "critical_value"): _critical,
     ("reading", "acknowledged"): _acknowledged,

@@ -137,32 +137,31 @@ def refer(world: Watched, identity: str) -> None:
     )  # fmt: skip
 
 
-def test_referrals_are_told_by_what_has_become_of_them(world: Watched) -> None:
-    for number in range(12):
+def test_referrals_are_told_by_direction_and_by_what_has_become_of_them(world: Watched) -> None:
+    for number in range(15):
         refer(world, f"r{number}")
         if number < 9:
             world.does("wang", "referral", "accept", id=f"r{number}")
+        elif number < 12:
+            world.does("wang", "referral", "decline", id=f"r{number}", reason="no-bed")
         if number < 6:
-            answer = ["cd" * 32] if number < 3 else []
-            world.does("wang", "referral", "close", id=f"r{number}", records=answer)
-    told = world.tells(least=3)["referrals"]
-    assert numbers(told) == {
-        "closed with an answer": 3, "closed without an answer": 3, "accepted": 3, "waiting": 3,
+            outcome = "returned" if number < 3 else "stays"
+            world.does("wang", "referral", "close", id=f"r{number}", outcome=outcome)
+    told = world.tells(least=3)
+    assert told["referrals up"].shown.number == 0
+    assert numbers(told["referrals down"]) == {
+        "returned": 3, "stays": 3, "accepted": 3, "declined": 3, "waiting": 3,
     }  # fmt: skip
-    assert told.shares == {"accepted": {"": 750}, "returned": {"": 500}}
+    assert told["referrals down"].shares == {"accepted": {"": 600}, "returned": {"": 500}}
     world.later(30 * DAY)
-    world.does("auditor", "supervision", "begin", **_inspection(world))
-    assert numbers(world.tells(least=3)["referrals"]) == {
-        "closed with an answer": 3, "closed without an answer": 3, "lapsed": 6,
+    told = world.tells(least=3, by="county")
+    assert numbers(told["referrals down"]) == {
+        "returned": {"Baota": 3}, "stays": {"Baota": 3}, "declined": {"Baota": 3},
+        "lapsed": {"Baota": 6},
     }  # fmt: skip
-
-
-def _inspection(world: World) -> dict[str, Any]:
-    return {
-        "id": "i", "authority": "board", "institution": "city", "ground": "routine",
-        "phase": "before", "purpose": "HCOMPL", "classes": [], "sample": 0,
-        "ends": world.time + DAY,
-    }  # fmt: skip
+    # What the end of May looked like, is told also later.
+    told = world.tells(least=3, last="2026-05")
+    assert (told["referrals down"].shown.parts or {})["waiting"].number == 3
 
 
 def read(world: Watched, identity: str, minutes: int, *, critical: bool = False) -> None:
