@@ -15,6 +15,7 @@ from ledger.cli import (
     consortia,
     contract,
     demo,
+    explain,
     indicators,
     network,
     node,
@@ -41,6 +42,7 @@ app.add_typer(audit.group, name="audit")
 app.command("indicators")(indicators.indicators)
 app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
+app.command("explain")(explain.explain)
 app.command("sim")(sim.sim)
 app.command("bench")(bench.bench)
 
