@@ -20,11 +20,11 @@ from importlib import resources
 from typing import Any, Final
 
 from ledger.decisions.times import looks_like_time, said_time
-from ledger.decisions.words import PURPOSES, REASONS, Language, listed, say
+from ledger.decisions.words import CLASSES, PURPOSES, REASONS, Language, listed, say
 
 _FIELD: Final = re.compile(r"\{([a-z_]+)\}")
 #: Facts that are codes, by their names.
-_TABLES: Final = {"reason": REASONS, "purpose": PURPOSES}
+_TABLES: Final = {"reason": REASONS, "purpose": PURPOSES, "kind": CLASSES}
 _GENERAL: Final = {
     ("permit", "en"): "the rule {rule} of the contract {contract} permits it",
     ("permit", "zh"): "合约 {contract} 的规则 {rule} 准许",

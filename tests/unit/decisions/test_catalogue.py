@@ -39,13 +39,11 @@ def names_of(rule: ast.expr, contract: str) -> list[str]:
         return [*names_of(rule.body, contract), *names_of(rule.orelse, contract)]
     if isinstance(rule, ast.JoinedStr) and isinstance(rule.values[0], ast.Constant):
         return [f"{rule.values[0].value}*"]
-    # Looked up: entries of the contract that have a "rule", or constants of the file.
+    # Looked up in the state or handed over: one of the texts of the contract.
     found = [
-        value.value
+        node.value
         for node in ast.walk(ast.parse(library_source(contract)))
-        if isinstance(node, ast.Dict)
-        for key, value in zip(node.keys, node.values, strict=True)
-        if isinstance(key, ast.Constant) and key.value == "rule" and isinstance(value, ast.Constant)
+        if isinstance(node, ast.Constant) and node.value in clauses(contract)
     ]
     assert found, f"{contract}: nobody can tell what {ast.unparse(rule)} is"
     return found

@@ -132,9 +132,20 @@ def test_a_broken_glass_tells_of_the_review_and_then_of_its_finding(
     assert ("review", "status abuse") in in_full(found, "en")
 
 
-def test_the_handing_over_is_told_as_it_goes(chain: Chain, patient: Actor, doctor: Actor) -> None:
-    patient.permits("c1", purposes=["TREAT"], confidentiality="V")
-    record = chain.record(confidentiality="V")
+def policy(answer: str, moment: str = "2026-06-03T10:15:00+08:00") -> Chain:
+    """A chain with one more contract, which gives the same answer to everybody."""
+    source = (
+        '"""Mine."""\nfrom ledger.contracts.prelude import obliges, permits, query\n\n'
+        f"@query\ndef decide(request: dict) -> dict:\n    return {answer}\n"
+    )
+    chain = Chain({"mine": source})
+    chain.moved_to(moment)
+    return chain
+
+
+def test_the_handing_over_is_told_as_it_goes() -> None:
+    chain = policy('permits("yes", duties=["DELAU"])')
+    doctor, record = chain.person("physician", "county"), chain.record()
     decision = doctor.asks_for(record)
     look = Remembered(chain)
 
@@ -153,13 +164,9 @@ def test_the_handing_over_is_told_as_it_goes(chain: Chain, patient: Actor, docto
     assert last_line("zh") == "2026年6月3日10:15送达的内容与该病历不符。"
 
 
-def test_a_sealed_decision_is_not_told_before_its_date(chain: Chain, doctor: Actor) -> None:
+def test_a_sealed_decision_is_not_told_before_its_date(chain: Chain) -> None:
     due = chain.time + 86_400_000
-    chain = Chain({
-        "duty": '"""A duty."""\nfrom ledger.contracts.prelude import obliges, query\n\n@query\n'
-        f'def decide(request: dict) -> dict:\n    return obliges("report", told={due})\n'
-    })  # fmt: skip
-    chain.moved_to(due - 86_400_000)
+    chain = policy(f'obliges("report", told={due})')
     chain.person("physician", "county").asks_for(chain.record())
     look = Remembered(chain)
     (found,) = decisions(look, TX)
@@ -168,7 +175,7 @@ def test_a_sealed_decision_is_not_told_before_its_date(chain: Chain, doctor: Act
     assert any(head == "told from" for head, _ in in_full(found, "en"))
     chain.passes(days=1)
     (found,) = decisions(look, TX)
-    assert "the rule report of the contract duty permits it" in told(found, "en")[0]
+    assert "the rule report of the contract mine permits it" in told(found, "en")[0]
 
 
 def test_an_auditor_reads_every_rule_with_its_line_from_the_chain(
