@@ -26,6 +26,8 @@ LIBRARY: Final = (
     "consultation",
     "reading",
     "family_doctor",
+    "chronic",
+    "followup",
     "access",
     "evidence",
     "public_health",

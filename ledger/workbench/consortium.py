@@ -331,6 +331,8 @@ def _contracts(added: dict[str, str], changed: dict[str, dict[str, Any]]) -> lis
                 "consultation TREAT",
                 "reading TREAT",
                 "family_doctor TREAT HOPERAT",
+                "chronic TREAT HOPERAT",
+                "followup TREAT",
                 "public_health PUBHLTH",
                 "research HRESCH",
                 "cross_sector",

@@ -69,7 +69,7 @@ def convene(
     require(id not in consultations, "consultation_exists", "the id is taken")
     require(kind in KINDS, "unknown_kind", "a consultation or an mdt")
     convener = call("registry", "acting", key=signers()[0], institution=institution, roles=CONVENER_ROLES)
-    require(agreed(subject, form), "agreement_missing", "the patient's signature or signed form is missing")
+    require(call("registry", "agreed", subject=subject, form=form), "agreement_missing", "the patient's signature or signed form is missing")
     terms = terms_at(institution)
     require(now() < until and until <= now() + days(terms["longest_days"]), "bad_time", "longer than the rules allow")
     require(len(experts) >= (2 if kind == "mdt" else 1), "experts_missing", "an mdt has two experts or more")
@@ -312,17 +312,6 @@ def works_as(id: str, institution: str, roles: list) -> bool:
         if affiliation["institution"] == institution:
             return any([role in roles for role in affiliation["roles"]])
     return False
-
-
-def agreed(subject: str, form: bytes) -> bool:
-    """Whether the patient signed the transaction, or a form that the convening institution keeps."""
-    patient = call("registry", "person", id=subject)
-    if patient is None or patient["status"] != "active":
-        return False
-    for key in signers():
-        if key in patient["keys"]:
-            return True
-    return len(form) == HASH_BYTES
 
 
 # --- Questions ---------------------------------------------------------------------------------

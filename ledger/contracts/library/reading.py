@@ -21,7 +21,6 @@ MINUTE = 60000
 MAX_ID = 64
 MAX_RECORDS = 16
 MAX_OPEN_ALERTS = 256
-HASH_BYTES = 32
 HEX_NAME = 64
 HEX_DIGITS = "0123456789abcdef"
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
@@ -107,7 +106,7 @@ def order(
     agreement = agreements.get((clinic, centre, modality))
     require(agreement is not None and len(agreement["signed"]) == 2, "no_agreement", "the two have no agreement on that")
     person = call("registry", "acting", key=signers()[0], institution=clinic, roles=ORDERING_ROLES)
-    require(agreed(subject, form), "agreement_missing", "the patient's signature or signed form is missing")
+    require(call("registry", "agreed", subject=subject, form=form), "agreement_missing", "the patient's signature or signed form is missing")
     require(0 < len(records) and len(records) <= MAX_RECORDS, "records_missing", "1 to 16 records")
     tell_of_overdue(clinic)
     due = now() + minutes(agreement["report"])
@@ -327,17 +326,6 @@ def working_at(key: str, institutions: list) -> list:
     require(person is not None, "unknown_key", "the signer is not in the registry")
     homes = [affiliation["institution"] for affiliation in person["affiliations"]]
     return [institution for institution in institutions if institution in homes]
-
-
-def agreed(subject: str, form: bytes) -> bool:
-    """Whether the patient signed the transaction, or a form that the clinic keeps."""
-    patient = call("registry", "person", id=subject)
-    if patient is None or patient["status"] != "active":
-        return False
-    for key in signers():
-        if key in patient["keys"]:
-            return True
-    return len(form) == HASH_BYTES
 
 
 # --- Questions ---------------------------------------------------------------------------------

@@ -35,7 +35,6 @@ MAX_ID = 64
 MAX_RECORDS = 64
 # Referrals that bring the same record to the same institution.
 MAX_WAYS = 8
-HASH_BYTES = 32
 HEX_NAME = 64
 HEX_DIGITS = "0123456789abcdef"
 
@@ -78,7 +77,7 @@ def create(
     if basis != "":
         require(channel == "green", "basis_without_green", "a basis opens the green channel")
         unable = checked_basis(basis, subject, source, physician["id"], bundle)
-    require(unable or agreed(subject, form), "agreement_missing", "the patient's signature or signed form is missing")
+    require(unable or call("registry", "agreed", subject=subject, form=form), "agreement_missing", "the patient's signature or signed form is missing")
     require(now() < until and until <= now() + days(terms["longest_days"]), "bad_time", "longer than the rules allow")
     if via != "":
         earlier = known(via)
@@ -177,7 +176,11 @@ def decide(request: dict) -> dict:
     if request["purpose"] in TREATMENT and request["confidentiality"] in COVERED and request["institution"] != "":
         for path in ways.get((request["institution"], request["record"]), []):
             if path["from"] == request["holder"] and path["subject"] == request["subject"] and now() < path["until"]:
-                return permits(path["rule"], until=path["until"], referral=path["referral"])
+                if path["rule"] == "return-leg":
+                    return permits("return-leg", until=path["until"], referral=path["referral"])
+                if path["rule"] == "green-channel":
+                    return permits("green-channel", until=path["until"], referral=path["referral"])
+                return permits("accepted-referral", until=path["until"], referral=path["referral"])
     return silent("no-referral")
 
 
@@ -262,17 +265,6 @@ def direction_of(source: str, target: str) -> str:
     if one == other:
         return "level"
     return "up" if one < other else "down"
-
-
-def agreed(subject: str, form: bytes) -> bool:
-    """Whether the patient signed the transaction, or a form that the referring institution keeps."""
-    patient = call("registry", "person", id=subject)
-    if patient is None or patient["status"] != "active":
-        return False
-    for key in signers():
-        if key in patient["keys"]:
-            return True
-    return len(form) == HASH_BYTES
 
 
 def check_bundle(bundle: dict) -> None:

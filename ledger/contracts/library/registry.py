@@ -286,6 +286,21 @@ def given_by(subject: str, form: bytes) -> list:
 
 
 @query
+def agreed(subject: str, form: bytes) -> bool:
+    """Whether a patient agrees to what somebody else does: she, or who speaks for her, is among the
+    signers, or `form` is the hash of a form that she signed and that the acting institution keeps."""
+    person = persons.get(subject)
+    if person is None or person["status"] != "active":
+        return False
+    if len(form) == FORM_BYTES:
+        return True
+    for key in signers():
+        if key in owners and speaks_for(in_good_standing(key)["id"], subject):
+            return True
+    return False
+
+
+@query
 def say_ends(subject: str, speakers: list) -> int:
     """When what these people permit in a patient's name ends at the latest; 0 for never.
 
@@ -312,6 +327,15 @@ def witnessed(institution: str) -> list:
 
 
 # --- Helpers -----------------------------------------------------------------------------------
+
+
+def speaks_for(id: str, subject: str) -> bool:
+    for contract in listeners.get([]):
+        if contract in VOICES:
+            standing = call(contract, "voice", subject=subject, person=id)["standing"]
+            if standing != "none":
+                return standing == "speaks"
+    return id == subject
 
 
 def by_self_or_form(subject: str, form: bytes) -> list:

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.contracts import DAY, NEIGHBOUR, PATIENT, World
+from tests.support.contracts import CHILD, DAY, MOTHER, NEIGHBOUR, PATIENT, World
 from tests.support.contracts.amending import amended, not_amended
 
 FORM = bytes(range(32))
+#: 2026-09-01, midnight in China.
+SEPTEMBER = 1_788_192_000_000
 TEAM = {"institution": "township", "team": "t1"}
 
 
@@ -236,3 +238,18 @@ def test_parameters_differ_by_county_and_have_bounds(world: World) -> None:
     assert since == world.time + 30 * DAY
     assert not_amended(world, "family_doctor", objection_days=0) == "out_of_bounds"
     assert world.refuses("chief", "family_doctor", "amend", county="", values={}) == "charter_only"
+
+
+def test_a_guardian_signs_for_a_child_and_no_further_than_her_fourteenth_birthday(
+    world: World,
+) -> None:
+    world.does("clerk,he", "guardianship", "enter", child=CHILD, guardian=MOTHER, ground="parent",
+               turns_14=SEPTEMBER, institution="city", evidence=FORM)  # fmt: skip
+    record = world.anchored(subject=CHILD)
+    assert world.refuses(CHILD, "family_doctor", "sign", **contract(world, subject=CHILD)) == (
+        "too_young"
+    )
+    world.does(MOTHER, "family_doctor", "sign", **contract(world, subject=CHILD))
+    assert asks(world, "fan", record) == "permit"
+    world.later(SEPTEMBER - world.time)
+    assert asks(world, "fan", record) == "deny"

@@ -4,10 +4,22 @@ from typing import Any
 
 import pytest
 
-from tests.support.contracts import DAY, HOUR, NEIGHBOUR, NOTE, PATIENT, World, name_of
+from tests.support.contracts import (
+    CHILD,
+    DAY,
+    HOUR,
+    MOTHER,
+    NEIGHBOUR,
+    NOTE,
+    PATIENT,
+    World,
+    name_of,
+)
 from tests.support.contracts.amending import amended, not_amended
 
 FORM = bytes(range(32))
+#: 2026-09-01, midnight in China.
+SEPTEMBER = 1_788_192_000_000
 
 
 @pytest.fixture
@@ -228,3 +240,13 @@ def test_a_basis_or_a_way_that_is_not_there_is_refused(
 def test_parameters_have_bounds(world: World) -> None:
     assert not_amended(world, "referral", return_days=0) == "out_of_bounds"
     assert world.refuses("chief", "referral", "amend", county="", values={}) == "charter_only"
+
+
+def test_a_guardian_agrees_for_a_child_and_the_child_does_not(world: World) -> None:
+    world.does("clerk,he", "guardianship", "enter", child=CHILD, guardian=MOTHER, ground="parent",
+               turns_14=SEPTEMBER, institution="city", evidence=FORM)  # fmt: skip
+    record = world.anchored(holder="township", subject=CHILD)
+    given = arguments(world, record, subject=CHILD, form=b"")
+    for signers in ("wang", f"wang,{CHILD}", f"wang,{PATIENT}"):
+        assert world.refuses(signers, "referral", "create", **given) == "agreement_missing"
+    world.does(f"wang,{MOTHER}", "referral", "create", **given)
