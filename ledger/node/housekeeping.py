@@ -63,7 +63,9 @@ class Housekeeping:
         while True:
             async with self.step:
                 around = self._surroundings
-            entry = await asyncio.to_thread(self._keeper.archive, around.clock(), around.breath())
+                entry = await asyncio.to_thread(
+                    self._keeper.archive, around.clock(), around.breath()
+                )
             await self._prune()
             if entry is None:
                 return

@@ -61,7 +61,7 @@ class Neighbourhood:
                 chain=replica.head.chain,
                 listen=(home.settings.peer.host, home.settings.peer.port),
                 addresses=self._addresses,
-                dial=self.relay.dial(0.0),
+                dial=(),  # until `keep_fed` runs
                 membership=membership,
                 height=lambda: replica.head.height,
                 on_frame=on_frame,

@@ -89,6 +89,8 @@ class Relay:
         self._greeted: set[str] = set()
         self._connected: set[str] = set()
         self._tried: dict[str, float] = {}
+        # Validators that should have dialled this one, and did not.
+        self._overdue: set[str] = set()
 
     def arrange(
         self, validators: Sequence[str], followers: Sequence[str], *, elected: bool = False
@@ -99,6 +101,8 @@ class Relay:
         it may vote only once it has heard from a quorum of them.
         """
         self._elected = elected
+        if tuple(validators) != self._validators:
+            self._overdue.clear()
         self._validators = tuple(validators)
         self._choices = feeders(self._node, validators, followers)
 
@@ -136,11 +140,20 @@ class Relay:
     def dial(self, now: float) -> set[str]:
         """To whom to keep a connection, at a time in seconds that never goes back.
 
-        A validator dials the validators after it by id, so that there is one dialler per pair; a
-        follower the first choices that answer, or have not had the time to.
+        A validator dials the validators after it by id, so that there is one dialler per pair, and
+        those before it that leave it waiting: where it was away while the members gave its seat to
+        another, nobody but itself knows that it waits. A follower dials the first choices that
+        answer, or have not had the time to.
         """
         if self._node in self._validators:
-            return {other for other in self._validators if other > self._node}
+            self._overdue |= {
+                other
+                for other in self._validators
+                if other < self._node
+                and other not in self._connected
+                and now - self._tried.setdefault(other, now) >= PATIENCE_SECONDS
+            }
+            return {other for other in self._validators if other > self._node} | self._overdue
         if self._elected:
             return set(self._validators)
         chosen = set(self._validators) - self._greeted if self.curious else set()

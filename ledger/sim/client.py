@@ -42,8 +42,9 @@ class Ticket:
 class Clients:
     """Patients who grant consents, each under a name of its own."""
 
-    def __init__(self, consortium: Consortium, random: Random) -> None:
+    def __init__(self, consortium: Consortium, random: Random, window: int = WINDOW) -> None:
         self._consortium = consortium
+        self._window = window
         self._random = random
         self._count = 0
         #: Everything that was submitted, in order.
@@ -66,7 +67,7 @@ class Clients:
         transaction = build(
             self._consortium.chain,
             max(height, 0),
-            WINDOW,
+            self._window,
             [told],
             [signer or patient.account],
             nonce=self._random.randbytes(limits.MAX_NONCE_BYTES),

@@ -148,6 +148,14 @@ def renew(stage: Stage, words: Sequence[str]) -> None:
         world.renew(name)
 
 
+def configure(stage: Stage, words: Sequence[str]) -> None:
+    """``configure A B keep_blocks=24 archive_blocks=8 snapshot_after=20``: what stands in their
+    ``node.toml`` from their next start on."""
+    changes = dict(word.split("=", 1) for word in words if "=" in word)
+    for name in named(stage, [word for word in words if "=" not in word]):
+        stage.world.configure(name, **{key: int(value) for key, value in changes.items()})
+
+
 def wipe(stage: Stage, words: Sequence[str]) -> None:
     """The store is lost; what is left is a store with nothing but the genesis."""
     for name in named(stage, words):
@@ -388,6 +396,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "resume": resume,
     "let": let,
     "renew": renew,
+    "configure": configure,
     "wipe": wipe,
     "software": software,
     "liar": liar,

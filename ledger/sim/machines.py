@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -163,6 +163,23 @@ class Machines:
             entropy=self._random(f"certificate of {name} at {now_ms}").randbytes,
         )
         self._trace.note(name, "has a new certificate")
+
+    def configure(self, name: str, changes: Mapping[str, int]) -> None:
+        """Change the settings of a node; see `World.configure`."""
+        member = self.members[name]
+        known = {"keep_blocks", "archive_blocks"}
+        if unknown := set(changes) - known - {"snapshot_after"}:
+            raise ValueError(f"no setting is called {min(unknown)!r}")
+        settings = member.home.settings
+        store = {key: value for key, value in changes.items() if key in known}
+        sync = {key: value for key, value in changes.items() if key not in known}
+        settings = settings.model_copy(
+            update={
+                "store": settings.store.model_copy(update=store),
+                "sync": settings.sync.model_copy(update=sync),
+            }
+        )
+        member.home = NodeHome(member.home.path, settings)
 
     async def _live(self, member: Member, node: Node) -> None:
         """What a node process does: it ends with the first part that fails."""

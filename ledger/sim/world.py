@@ -21,7 +21,7 @@ from ledger.node.node import Node
 from ledger.sim import journal
 from ledger.sim.bounds import excess
 from ledger.sim.checker import Broken, Checker, Reference
-from ledger.sim.client import Clients, Ticket, send
+from ledger.sim.client import WINDOW, Clients, Ticket, send
 from ledger.sim.clock import SimClock
 from ledger.sim.disk import Image, Remains, SimDisk
 from ledger.sim.founding import Consortium, consortium, memory_directory
@@ -77,7 +77,8 @@ class World:
         self._genesis = Store.open(str(self.consortium.founded), read_only=True)
         self.checker = Checker(self._genesis, self.complain, reference, self.trace.note)
         self.network.watchers.append(self.checker.sent)
-        self.clients = Clients(self.consortium, self._random("clients"))
+        widest = (parameters or {}).get("validity_window", WINDOW)
+        self.clients = Clients(self.consortium, self._random("clients"), min(WINDOW, widest))
         #: What was found broken, one sentence each.
         self.complaints: list[str] = []
         self.machines = Machines(
@@ -220,6 +221,15 @@ class World:
         clock; it shows it from its next start on."""
         self.machines.renew(name)
 
+    def configure(self, name: str, **changes: int) -> None:
+        """Change ``node.toml`` of a node; it reads it at its next start.
+
+        Args:
+            changes: ``keep_blocks``, ``archive_blocks`` and ``snapshot_after``; others raise
+                `ValueError`.
+        """
+        self.machines.configure(name, changes)
+
     # --- clients -------------------------------------------------------------------------------
 
     def submit(
@@ -332,7 +342,13 @@ class World:
             for member in self.nodes.values()
             if member.name not in self.checker.liars and not member.disk.flipped
         ]
-        longest = max(honest, key=lambda member: self.checker.durable.get(member.name, 0))
+        longest = max(
+            honest,
+            key=lambda member: (
+                member.store is not None and member.store.base() == 0,
+                self.checker.durable.get(member.name, 0),
+            ),
+        )
         genesis = read_genesis(longest.home.path / "genesis.json")
         with open_store(str(longest.disk.path)) as source:
             report = verify_chain(source, genesis)

@@ -123,3 +123,20 @@ def test_a_follower_that_has_to_hear_from_all_validators_goes_round_them_once(re
     assert relay.dial(0.0) == {VALIDATORS[0], *relay.choices[:PATHS]}
     relay.curious = False
     assert relay.dial(0.0) == set(relay.choices[:PATHS])
+
+
+def test_a_validator_dials_those_who_leave_it_waiting_to_be_dialled():
+    relay = Relay("v2")
+    relay.arrange(VALIDATORS, [])
+    after = {node for node in VALIDATORS if node > "v2"}
+    before = {node for node in VALIDATORS if node < "v2"}
+    assert before
+    assert relay.dial(0.0) == after
+    relay.met(min(before))
+    waited = before - {min(before)}
+    assert relay.dial(PATIENCE_SECONDS) == after | waited
+    for node in waited:
+        relay.met(node)
+    assert relay.dial(2 * PATIENCE_SECONDS) == after | waited  # that connection is kept
+    relay.arrange([*VALIDATORS, "v9"], [])
+    assert relay.dial(3 * PATIENCE_SECONDS) == after | {"v9"}
