@@ -62,6 +62,14 @@ SUITED = {
     "HMARKT": [],
 }
 
+# Kinds of institutions, as governance has them.
+KINDS = [
+    "provincial-hospital", "city-hospital", "county-hospital", "township-centre", "community-centre",
+    "village-station", "internet-hospital", "maternal-child", "cdc", "emergency-service", "pharmacy",
+    "commission", "insurer", "research", "university", "vendor", "care-home", "hospice", "nursery", "school",
+    "custody", "police", "civil-affairs", "employer", "charity", "patient-body", "other-department",
+]
+
 # What a permit binds the recipient to, in HL7 v3-ActCode: account of disclosures (AOD), no
 # redisclosure without consent (NORDSCLCD), delete after use (DELAU), de-identify (DEID), do not
 # relink (NORELINK), as little as needed (MINEC).
@@ -86,17 +94,17 @@ decisions = Map("decisions")
 def found(policies: list, permit_hours: int) -> None:
     """Fix which contracts are asked and how long a permit lasts.
 
-    A policy is the name of a contract, which is asked about every purpose, or the name and the
-    branches of purposes that it is asked about: "publichealth PUBHLTH HOPERAT".
+    A policy is the name of a contract, which is asked about every purpose; or the name and when it is
+    asked: branches of purposes, and kinds of institutions whose people it is asked about for every
+    purpose. "supervision HOPERAT commission" is asked about operations, and about commissions.
     """
     require(0 < permit_hours and permit_hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
-    asked: dict = {}
-    for branch in SUITED:
-        asked[branch] = []
-        for policy in policies:
-            words = policy.split(" ")
-            if len(words) == 1 or branch in words:
-                asked[branch].append(words[0])
+    asked: dict = {branch: [] for branch in SUITED}
+    for policy in policies:
+        words = policy.split(" ")
+        for word in SUITED if len(words) == 1 else words[1:]:
+            require(word in SUITED or word in KINDS, "unknown_policy", "neither a branch of purposes nor a kind")
+            asked[word] = asked.get(word, []) + [words[0]]
     settings.set({"asked": asked, "permit": permit_hours * HOUR})
 
 
@@ -167,7 +175,7 @@ def judged(
     if purpose == "BTG":
         return alone(denies("emergency-needs-break-glass"))
     branch = BRANCH[purpose]
-    policies = asked[branch]
+    policies = asked[branch] + [policy for policy in asked.get(who["kind"], []) if policy not in asked[branch]]
     if branch == "PATRQT" and who["id"] == pointer["subject"]:
         # Whatever she denied to others; only what is held back until she is told can wait.
         if "own_access" not in policies:

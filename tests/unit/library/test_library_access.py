@@ -3,6 +3,7 @@
 import pytest
 
 from ledger.chain.pointer import Pointer
+from ledger.contracts.machine import GenesisFailed
 from tests.support.contracts import (
     DAY,
     HOUR,
@@ -13,6 +14,7 @@ from tests.support.contracts import (
     name_of,
     pointer,
 )
+from tests.support.sources import constant
 
 
 @pytest.fixture
@@ -377,3 +379,45 @@ def test_a_denied_request_releases_nothing(world: World) -> None:
 def test_a_pointer_of_the_real_type_is_what_the_contract_takes(world: World) -> None:
     record = world.anchored()
     assert set(record) == set(Pointer.__struct_fields__)
+
+
+# --- Who is asked ---------------------------------------------------------------------------------
+
+
+def asked_by(policy: str, who: str, purpose: str) -> list[str]:
+    """Who is asked about a request when the consents and one policy are listed."""
+    world = World(arguments={"access": {"policies": ["consent", policy], "permit_hours": 24}})
+    decision = world.requests(who, world.anchored(), purpose)
+    return [answer.split(":")[0] for answer in decision["asked"]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "who", "purpose", "asked"),
+    [
+        ("supervision", "gao", "TREAT", True),
+        ("supervision HOPERAT", "gao", "TREAT", False),
+        ("supervision HOPERAT", "gao", "HQUALIMP", True),
+        ("supervision county-hospital", "gao", "TREAT", True),
+        ("supervision county-hospital", "wang", "TREAT", False),
+        ("supervision HOPERAT county-hospital", "wang", "HQUALIMP", True),
+    ],
+)
+def test_a_policy_is_asked_about_its_branches_and_its_kinds_of_institutions(
+    policy: str, who: str, purpose: str, asked: bool
+) -> None:
+    assert ("supervision" in asked_by(policy, who, purpose)) is asked
+
+
+def test_a_policy_that_suits_twice_is_asked_once() -> None:
+    policy = "supervision HOPERAT county-hospital"
+    assert asked_by(policy, "gao", "HQUALIMP") == ["consent", "supervision"]
+
+
+@pytest.mark.parametrize("policy", ["supervision treat", "supervision hospital", "supervision "])
+def test_a_policy_with_a_word_that_means_nothing_starts_no_chain(policy: str) -> None:
+    with pytest.raises(GenesisFailed, match="unknown_policy"):
+        asked_by(policy, "gao", "TREAT")
+
+
+def test_the_kinds_of_institutions_are_those_of_governance() -> None:
+    assert constant("access", "KINDS") == constant("governance", "KINDS")
