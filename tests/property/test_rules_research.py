@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.contracts.machine import BlockContext
-from tests.support.contracts import DAY, PATIENT, World
+from tests.support.contracts import DAY, PATIENT, START, World
 
 DISEASES = ["a" * 64, "b" * 64]
 INSTITUTIONS = ["uni", "county", "city"]
@@ -17,7 +17,7 @@ conditions = st.one_of(
     st.sampled_from(DISEASES).map("DS:{}".format),
     st.sampled_from(INSTITUTIONS).map("US:{}".format),
     st.sampled_from(INSTITUTIONS).map("COL:{}".format),
-    st.integers(1, 20).map(lambda day: f"TS:{World().time + day * DAY}"),
+    st.integers(1, 20).map(lambda day: f"TS:{START + day * DAY}"),
 )
 uses = st.lists(st.lists(conditions, min_size=1, max_size=4), min_size=1, max_size=4)
 studies = st.fixed_dictionaries(
