@@ -212,6 +212,9 @@ def decide(request: dict) -> dict:
         return silent("not-a-delegate")
     if not in_force(entry):
         return silent("not-in-force")
+    if call("registry", "person", id=request["subject"])["status"] != "active":
+        # A mandate ends with who gave it; own access says what next of kin may read.
+        return silent("deceased")
     if len(entry["kinds"]) > 0 and request["kind"] not in entry["kinds"]:
         return silent("not-in-scope")
     if RANK.get(request["confidentiality"], 4) > RANK[entry["level"]]:

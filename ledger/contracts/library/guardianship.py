@@ -164,6 +164,9 @@ def decide(request: dict) -> dict:
         return silent("no-guardian")
     if ward["turns_18"] <= now():
         return silent("of-age")
+    if call("registry", "person", id=request["subject"])["status"] != "active":
+        # Own access says what next of kin may read.
+        return silent("deceased")
     if request["confidentiality"] not in ["N", "R"]:
         return silent("very-restricted")
     if now() < ward["turns_14"]:

@@ -332,3 +332,13 @@ def test_the_charter_changes_the_longest_times_within_bounds_and_for_all(world: 
     assert not_amended(world, "delegation", carer_days=731) == "out_of_bounds"
     assert not_amended(world, "delegation", weekdays=5) == "unknown_parameter"
     assert not_amended(world, "delegation", "Yan'an", attorney_days=10) == "same_everywhere"
+
+
+def test_what_delegates_and_carers_read_ends_with_the_patients_death(world: World) -> None:
+    world.does(ELDER, "delegation", "empower", **POWER)
+    world.does(ELDER, "delegation", "engage", **ENGAGED)
+    assert rule(world) == "attorney"
+    world.does(
+        "township-clerk,wang", "registry", "died", id=ELDER, institution="township", form=FORM
+    )
+    assert rule(world) == NOTHING

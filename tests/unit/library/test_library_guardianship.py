@@ -407,3 +407,10 @@ def test_an_adolescent_agrees_without_such_an_end(world: World) -> None:
         ends=ends,
     )
     assert world.entry(f"research/subjects/{CHILD}/broad")["ends"] == ends
+
+
+def test_what_a_guardian_reads_ends_with_the_childs_death(world: World) -> None:
+    enters(world)
+    assert rule(world) == "guardian-of-child"
+    world.does("clerk,he", "registry", "died", id=CHILD, institution="city", form=FORM)
+    assert rule(world) == "access:nothing-permits"
