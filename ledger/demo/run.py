@@ -94,10 +94,12 @@ def main(
     except _Stopped:
         Narrator(language, lambda line: console.print(line, markup=False))("stopped")
         return GOOD
+    except Unmet as otherwise:
+        error.print(f"demo: {otherwise}", markup=False)
+        return NO
     except (
         InvalidFile,
         InvalidScenario,
-        Unmet,
         FoundingRefused,
         NodeFailed,
         NodeRefused,

@@ -14,6 +14,9 @@ from ledger.scenario.language import (
     SUFFIX,
     AsksFor,
     Denies,
+    Does,
+    ExpectsAnswer,
+    ExpectsEvent,
     Permits,
     Refuses,
     Scenario,
@@ -71,6 +74,17 @@ class Entry:
             elif isinstance(step.act, AsksFor) and isinstance(expected, Denies):
                 denies[expected.rule] += 1
         return permits, denies, refusals
+
+    def contracts_played(self) -> set[str]:
+        """The contracts that the scenario calls, asks, or names as deciding."""
+        played: set[str] = set()
+        for step in self.scenario.steps:
+            act = step.act
+            if isinstance(act, Does | ExpectsAnswer | ExpectsEvent):
+                played.add(act.contract)
+            elif isinstance(act, AsksFor) and isinstance(act.expected, Permits | Denies):
+                played.add(act.expected.rule.split(":")[0])
+        return played
 
 
 def folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from typing import Any, Final
 
@@ -12,10 +13,19 @@ from ledger.chain.tokens import LabelKey, tokens_root
 from ledger.fhir.labels import sensitivity_lineage
 from ledger.scenario.cast import Cast
 from ledger.scenario.language import Anchors
-from ledger.scenario.values import Argument, Arguments, Listed, Mapped, Moment, Person, Reference
+from ledger.scenario.values import (
+    Argument,
+    Arguments,
+    Listed,
+    Mapped,
+    Moment,
+    Person,
+    Reference,
+    scalar,
+)
 
 MEDIA: Final = "application/fhir+json"
-_DAY: Final = 86_400_000
+_CHINA: Final = timezone(timedelta(hours=8))
 
 
 class NothingThere(ValueError):
@@ -58,7 +68,7 @@ class Things:
                 digest=record_digest(salt, content),
                 size=len(content),
                 media=MEDIA,
-                start=end - _DAY,
+                start=end,
                 end=end,
                 confidentiality=act.level,
                 type=commitment(salt, act.kind),
@@ -103,6 +113,8 @@ class Things:
         if isinstance(argument, Mapped):
             return {name: self.resolve(item, now) for name, item in argument.items}
         if isinstance(argument, Reference):
+            if argument.kind == "month":
+                return _month(argument, now)
             return self._refer(argument)
         return argument
 
@@ -118,6 +130,17 @@ class Things:
         if len(reference.arguments) != 1:
             raise NothingThere(f"{reference.kind}(…) takes one name")
         return _REFERENCES[reference.kind](self, reference.arguments[0])
+
+
+def _month(reference: Reference, now: int) -> int:
+    """The beginning, in China's time, of the month that a moment such as ``+8years`` falls in."""
+    (text,) = reference.arguments if len(reference.arguments) == 1 else ("",)
+    moment = scalar(text)
+    if not isinstance(moment, Moment):
+        raise NothingThere("month(…) takes a time such as +8years")
+    day = datetime.fromtimestamp((now + moment.offset) / 1000, _CHINA)
+    first = day.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return round(first.timestamp() * 1000)
 
 
 def text_hash(text: str) -> bytes:

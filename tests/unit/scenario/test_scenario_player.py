@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,9 @@ from ledger.scenario.checking import faults
 from ledger.scenario.direct import DirectBackend
 from ledger.scenario.parser import read_scenario
 from ledger.scenario.player import Played, Player, Unmet
+from ledger.scenario.resolving import Things
 from ledger.scenario.scaling import with_few_nodes
+from ledger.scenario.values import Reference
 
 EPOCH = 1_767_225_600_000
 HEAD = "title a\ntitle_zh b\nsource 004\nshows c\ntrap d\n"
@@ -224,3 +227,47 @@ def test_a_consortium_is_made_small_without_losing_a_member() -> None:
     assert [place.role for place in small.nodes()].count("observer") == 1
     assert [one.id for one in small.institutions] == [one.id for one in CONFIG.institutions]
     assert small.people == CONFIG.people
+
+
+def test_labels_are_tokens_of_the_patients_key_and_a_denial_names_one(home: Path) -> None:
+    played = play(
+        home,
+        """record talks of li at township-centre kind=note level=R labels=PSY
+        record salt of li at township-centre kind=laboratory level=R
+        li permits purposes=[TREAT] institutions=[city-hospital] confidentiality=R as c-1
+        li denies labels=[token(li, SPI)] label_key=labelkey(li) as d-1
+        he at city-hospital asks for talks for TREAT -> deny consent:patient-denies
+        he at city-hospital asks for talks for TREAT showing labels -> deny consent:patient-denies
+        he at city-hospital asks for salt for TREAT -> deny consent:patient-denies
+        he at city-hospital asks for salt for TREAT showing labels -> permit consent:patient-permits
+        """,
+    )
+    assert played.denies == {"consent:patient-denies": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("token(li)", "takes a person and a label"),
+        ("record(ecg, ecg)", "takes one name"),
+        ("month(soon)", "takes a time such as"),
+        ("month(+1year, +1year)", "takes a time such as"),
+    ],
+)
+def test_a_reference_with_other_arguments_cannot_be_played(
+    home: Path, written: str, what: str
+) -> None:
+    scenario = read_scenario(f"{HEAD}{BEFORE}li does consent.withdraw id={written}", "told")
+    with pytest.raises(Unmet, match="cannot be played") as caught:
+        Player(scenario, DirectBackend(home), Cast(load_people(home), "told")).play()
+    assert what in str(caught.value)
+
+
+def test_a_month_begins_at_midnight_in_china(home: Path) -> None:
+    things = Things(Cast(load_people(home), "told"))
+    # 2026-03-31 20:00 UTC is the first of April in China, which began at 16:00 UTC.
+    now = round(datetime(2026, 3, 31, 20, tzinfo=UTC).timestamp() * 1000)
+    start = round(datetime(2026, 3, 31, 16, tzinfo=UTC).timestamp() * 1000)
+    assert things.resolve(Reference("month", ("now",)), now) == start
+    earlier = round(datetime(2026, 2, 28, 16, tzinfo=UTC).timestamp() * 1000)
+    assert things.resolve(Reference("month", ("-5hours",)), now) == earlier
