@@ -68,6 +68,9 @@ RECIPIENTS: Final = frozenset({"IRCP", "PRCP"})
 #: The participation of who keeps the data.
 CUSTODIAN: Final = "CST"
 
+#: The category of a consent that shares with emergencies alone.
+EMERGENCY_ONLY: Final = "EMRGONLY"
+
 ACTIONS: Final = frozenset({"collect", "access", "use", "disclose", "correct"})
 #: The actions that the ledger decides; the others happen inside one institution.
 DECIDED_ACTIONS: Final = frozenset({"access", "disclose"})

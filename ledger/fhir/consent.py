@@ -14,15 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.fhir import codes, times
-from ledger.fhir.provisions import (
-    Directory,
-    Element,
-    Findings,
-    Problem,
-    Scope,
-    codings,
-    read_scope,
-)
+from ledger.fhir.exceptions import Reader
+from ledger.fhir.provisions import Directory, Element, Findings, Problem, Scope, codings
 
 __all__ = ["Computable", "Directory", "Problem", "Refused", "import_consent"]
 
@@ -38,11 +31,13 @@ _MAX_RULES: Final = 64
 class Computable:
     """A consent that can be put on the chain with ``consent.adopt``.
 
-    ``subject``: ledger id of the patient. ``rules``: as `consent.adopt` takes them.
-    ``warnings``: elements that were left out of account or read narrowly.
+    ``subject``: ledger id of the patient. ``speaker``: who declared it, the patient or somebody who
+    says to speak for her; whether she does, the chain decides. ``rules``: as `consent.adopt` takes
+    them. ``warnings``: elements that were left out of account or read narrowly.
     """
 
     subject: str
+    speaker: str
     rules: tuple[dict[str, Any], ...]
     warnings: tuple[Problem, ...]
 
@@ -65,8 +60,8 @@ def import_consent(resource: Mapping[str, Any], directory: Directory) -> Computa
     _check_structure(resource, findings)
     if findings.problems:
         return Refused(tuple(findings.problems), ())
-    subject = _check_frame(resource, directory, findings)
-    rules = _rules(resource, directory, findings)
+    subject, speaker = _check_frame(resource, directory, findings)
+    rules = _rules(resource, Reader(directory, directory.label_keys.get(subject), findings))
     if not rules and not findings.problems:
         findings.refuse(_ROOT, "no rule follows from it")
     if len(rules) > _MAX_RULES:
@@ -74,7 +69,7 @@ def import_consent(resource: Mapping[str, Any], directory: Directory) -> Computa
     warnings = tuple(findings.warnings)
     if findings.problems:
         return Refused(tuple(findings.problems), warnings)
-    return Computable(subject, tuple(rules), warnings)
+    return Computable(subject, speaker, tuple(rules), warnings)
 
 
 # --- The frame: status, patient, who declared it ------------------------------------------------
@@ -125,8 +120,9 @@ def _fhirpath(location: tuple[int | str, ...]) -> str:
     return path
 
 
-def _check_frame(resource: Element, directory: Directory, findings: Findings) -> str:
-    """Refuse what is not a patient's consent in force; returns the ledger id of the patient."""
+def _check_frame(resource: Element, directory: Directory, findings: Findings) -> tuple[str, str]:
+    """Refuse what is not a patient's consent in force; returns the ledger ids of the patient and of
+    who declared it."""
     if resource["status"] != "active":
         findings.refuse("Consent.status", f"a consent that is {resource['status']} gives no rules")
     for path in _modifiers(resource, "Consent"):
@@ -141,18 +137,22 @@ def _check_frame(resource: Element, directory: Directory, findings: Findings) ->
     patient = resource.get("patient", {}).get("reference", "")
     if patient not in directory.persons:
         findings.refuse("Consent.patient", f"{patient or 'the patient'} is nobody on this ledger")
+    subject = directory.persons.get(patient, "")
+    speaker = subject
     for place, performer in enumerate(resource.get("performer", ())):
-        if performer.get("reference") != patient:
-            findings.refuse(
-                f"Consent.performer[{place}]", "a representative's authority cannot be checked here"
-            )
+        here, reference = f"Consent.performer[{place}]", performer.get("reference", "")
+        if reference in directory.representatives and speaker == subject:
+            speaker = directory.representatives[reference]
+            findings.warn(here, "counts if the chain knows her as guardian or delegate")
+        elif reference != patient:
+            findings.refuse(here, f"{reference or 'the performer'} is nobody who could speak here")
     for place, verification in enumerate(resource.get("verification", ())):
         if verification.get("verified") is not True:
             findings.refuse(f"Consent.verification[{place}]", "recorded as not verified")
     for source in ("sourceAttachment", "sourceReference"):
         if source in resource:
             findings.warn(f"Consent.{source}", "its text is not read; the rules are what counts")
-    return directory.persons.get(patient, "")
+    return subject, speaker
 
 
 def _modifiers(value: object, path: str) -> list[str]:
@@ -173,7 +173,8 @@ def _modifiers(value: object, path: str) -> list[str]:
 # --- From base policy and provisions to rules ---------------------------------------------------
 
 
-def _rules(resource: Element, directory: Directory, findings: Findings) -> list[dict[str, Any]]:
+def _rules(resource: Element, reader: Reader) -> list[dict[str, Any]]:
+    findings = reader.findings
     base = _base_policy(resource, findings)
     root = resource.get("provision", {})
     effect = root.get("type", base)
@@ -181,14 +182,45 @@ def _rules(resource: Element, directory: Directory, findings: Findings) -> list[
         return []
     if "type" in root:
         findings.warn(f"{_ROOT}.type", "R4 has no type here; it is read as the root's own effect")
-    scope = read_scope(root, _ROOT, effect, directory, findings)
+    scope = reader.scope(root, _ROOT, effect)
     _check_validity(resource, scope, findings)
+    if _is_emergency_only(resource, root, base):
+        return reader.emergency_only(root, _ROOT, scope)
     if "type" not in root:
         _check_untyped_root(root, base, findings)
-    nested = _nested(root, scope, effect, directory, findings)
-    if findings.problems:
-        return []
-    return _combined(root, effect, scope, nested, findings)
+    if effect == "permit" and "type" not in root and _permits_inside(root):
+        findings.warn(_ROOT, "the base policy permits what the nested permits name, no more")
+        return reader.inside(root, _ROOT, scope, effect)
+    return reader.rules(root, _ROOT, scope, effect)
+
+
+def _permits_inside(root: Element) -> bool:
+    return any(inner.get("type") == "permit" for inner in root.get("provision", ()))
+
+
+def _is_emergency_only(resource: Element, root: Element, base: str) -> bool:
+    """Whether an untyped root is what its category calls it: closed but for emergencies.
+
+    Opting out with emergency purposes alone at the root can mean "all but these" or "these". The
+    category EMRGONLY says which, in code.
+    """
+    purposes = {purpose.get("code") for purpose in root.get("purpose", ())}
+    return (
+        base == "deny"
+        and "type" not in root
+        and any(
+            (codes.POLICY_SYSTEM, codes.EMERGENCY_ONLY) in set(codings(category))
+            for category in resource["category"]
+        )
+        and bool(purposes)
+        and purposes <= codes.EMERGENCY
+        and not any(name in root for name in _LIMITS if name != "purpose")
+        and _roles(root) <= {codes.CUSTODIAN}
+    )
+
+
+def _roles(provision: Element) -> set[str]:
+    return {code for actor in provision.get("actor", ()) for _, code in codings(actor["role"])}
 
 
 def _base_policy(resource: Element, findings: Findings) -> str:
@@ -216,7 +248,7 @@ def _check_validity(resource: Element, scope: Scope, findings: Findings) -> None
 def _check_untyped_root(root: Element, base: str, findings: Findings) -> None:
     """Accept an untyped root only as far as every known reading agrees."""
     limits = [name for name in _LIMITS if name in root]
-    roles = {code for actor in root.get("actor", ()) for _, code in codings(actor["role"])}
+    roles = _roles(root)
     # What a custodian holds cannot be opened by leaving the type out; it can be closed.
     if roles - {codes.CUSTODIAN} or (roles and base == "permit"):
         limits.append("actor")
@@ -225,97 +257,3 @@ def _check_untyped_root(root: Element, base: str, findings: Findings) -> None:
             f"{_ROOT}.type",
             f"without it, the limit by {', '.join(limits)} can mean 'only' or 'all but'",
         )
-
-
-def _nested(
-    root: Element, scope: Scope, effect: str, directory: Directory, findings: Findings
-) -> list[tuple[str, str, Scope]]:
-    """(path, effect, scope within the root's) of each nested provision."""
-    found = []
-    for place, provision in enumerate(root.get("provision", ())):
-        path = f"{_ROOT}.provision[{place}]"
-        if "type" not in provision:
-            findings.refuse(f"{path}.type", "R4 requires it in a nested provision")
-            continue
-        if "provision" in provision:
-            findings.refuse(f"{path}.provision", "exceptions to exceptions are not read")
-        own = read_scope(provision, path, provision["type"], directory, findings)
-        merged = _within(scope, own, path, findings)
-        if merged == scope and provision["type"] != effect:
-            findings.refuse(path, "takes back all that the provision around it says")
-        found.append((path, provision["type"], merged))
-    return found
-
-
-def _within(outer: Scope, inner: Scope, path: str, findings: Findings) -> Scope:
-    """The inner scope with what it inherits; it may narrow the outer one and not leave it."""
-    merged = {**outer, **inner}
-    for part in outer.keys() & inner.keys():
-        if part in ("start", "data_start"):
-            merged[part] = max(outer[part], inner[part])
-        elif part in ("end", "data_end"):
-            merged[part] = min(outer[part], inner[part])
-        elif part == "confidentiality":
-            merged[part] = min(outer[part], inner[part], key=("N", "R", "V").index)
-        elif part == "purposes":
-            if not all(set(codes.purpose_lineage(p)) & set(outer[part]) for p in inner[part]):
-                findings.refuse(f"{path}.purpose", "not a purpose of the provision around it")
-        elif not set(inner[part]) <= set(outer[part]):
-            findings.refuse(path, f"its {part} are not among those of the provision around it")
-    for first, last in (("start", "end"), ("data_start", "data_end")):
-        if first in merged and last in merged and merged[first] >= merged[last]:
-            findings.refuse(path, "outside the period of the provision around it")
-    return merged
-
-
-def _combined(
-    root: Element,
-    effect: str,
-    scope: Scope,
-    nested: list[tuple[str, str, Scope]],
-    findings: Findings,
-) -> list[dict[str, Any]]:
-    """The rules of root and exceptions, fit for a contract in which every denial prevails."""
-    permits = [(path, inner) for path, kind, inner in nested if kind == "permit"]
-    rules = [rule for _, kind, inner in nested for rule in _written(kind, inner, findings)]
-    if effect == "permit":
-        if permits and "type" not in root:
-            findings.warn(_ROOT, "the base policy permits what the nested permits name, no more")
-        else:
-            rules = [*_written("permit", scope, findings), *rules]
-    elif not permits:
-        rules = [*_written("deny", scope, findings), *rules]
-    elif "purposes" not in scope and all(
-        set(inner.get("purposes", [""])) <= codes.EMERGENCY for _, inner in permits
-    ):
-        # Every purpose but the emergencies, which a rule must name and these permits do.
-        denied = {**scope, "purposes": list(codes.PURPOSE_HEADS)}
-        rules = [*_written("deny", denied, findings), *rules]
-    elif "type" in root:
-        for path, _ in permits:
-            findings.refuse(
-                path, "a denial prevails, so it can have emergency purposes excepted only"
-            )
-    else:
-        findings.warn(
-            _ROOT, "the base policy denies what nothing permits, as the ledger does anyway"
-        )
-    return rules
-
-
-def _written(effect: str, scope: Scope, findings: Findings) -> list[dict[str, Any]]:
-    """The rule of a scope; one for institutions and one for persons where both are named."""
-    rule = {"effect": effect, **scope}
-    if effect == "permit":
-        if "purposes" not in rule:
-            findings.warn(f"{_ROOT}.purpose", "no purpose is named: read as treatment (TREAT)")
-            rule["purposes"] = ["TREAT"]
-        if "confidentiality" not in rule:
-            findings.warn(f"{_ROOT}.securityLabel", "no level is named: read as normal (N)")
-            rule["confidentiality"] = "N"
-    if "institutions" in rule and "persons" in rule:
-        return [
-            {part: value for part, value in rule.items() if part != other}
-            for other in ("persons", "institutions")
-        ]
-    return [rule]

@@ -1,8 +1,10 @@
 """One provision of a FHIR R4 Consent, read as the scope of a rule.
 
-A scope has the parts of a rule of the consent contract. What the ledger cannot decide by, because
-the chain does not show it (sensitivity labels, LOINC codes, who authored a record) or because the
-standard leaves it open, is a `Problem` that names the element, never a guess.
+A scope has the parts of a rule of the consent contract, and ``recipients``: alternatives, each the
+parts that limit who receives. Sensitivity labels, codes and resource types become tokens under the
+patient's label key, where the importer has it. What the ledger cannot decide by, because the chain
+does not show it (who authored a record) or because the standard leaves it open, is a `Problem` that
+names the element, never a guess.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ledger.chain.tokens import LabelKey
 from ledger.fhir import codes, kinds, times
-from ledger.fhir.labels import CONFIDENTIALITY_SYSTEM
+from ledger.fhir.labels import ACT_CODE_SYSTEM, CONFIDENTIALITY_SYSTEM, SENSITIVITY
 
 Element = Mapping[str, Any]
 
@@ -32,14 +35,23 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Who the actors of a resource are on the ledger: FHIR reference (``Type/id``) to ledger id.
+    """What the references (``Type/id``) of a resource are on the ledger.
 
-    ``records`` maps references of shared resources to the hex names of their records.
+    ``institutions``, ``persons``: ids. ``roles``: of a PractitionerRole, the institution and the
+    role there. ``groups``: of a Group or CareTeam, the persons who are in it today.
+    ``representatives``: of a RelatedPerson, the person. ``records``: hex name of the record of a
+    shared resource. ``related``: hex names of the records that belong to a resource, where the
+    holder has followed all its references. ``label_keys``: by the ledger id of the patient.
     """
 
     institutions: Mapping[str, str] = field(default_factory=dict)
     persons: Mapping[str, str] = field(default_factory=dict)
     records: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    representatives: Mapping[str, str] = field(default_factory=dict)
+    related: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    label_keys: Mapping[str, LabelKey] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -60,7 +72,12 @@ Scope = dict[str, Any]
 
 
 def read_scope(
-    provision: Element, path: str, effect: str, directory: Directory, findings: Findings
+    provision: Element,
+    path: str,
+    effect: str,
+    directory: Directory,
+    key: LabelKey | None,
+    findings: Findings,
 ) -> Scope:
     """The parts by which a provision limits a rule; absent parts limit nothing.
 
@@ -70,20 +87,20 @@ def read_scope(
         effect: ``permit`` or ``deny``; where the chain is coarser than the provision, a denial
             may grow and a permit may not.
         directory: who the actors are.
+        key: the patient's label key, if it is known here.
         findings: receives problems and warnings.
     """
     scope: Scope = {}
     _period(provision.get("period"), f"{path}.period", ("start", "end"), scope, findings)
     data_period = provision.get("dataPeriod")
     _period(data_period, f"{path}.dataPeriod", ("data_start", "data_end"), scope, findings)
-    _actors(provision, path, directory, scope, findings)
+    _actors(provision, path, effect, directory, scope, findings)
     _actions(provision, path, findings)
-    _labels(provision, path, effect, scope, findings)
+    _labels(provision, path, effect, key, scope, findings)
     _purposes(provision, path, scope, findings)
-    _classes(provision, path, effect, scope, findings)
-    _data(provision, path, directory, scope, findings)
-    if "code" in provision:
-        findings.refuse(f"{path}.code", "the chain shows no codes of records, only coarse classes")
+    _classes(provision, path, effect, key, scope, findings)
+    _codes(provision, path, effect, key, scope, findings)
+    _data(provision, path, effect, directory, scope, findings)
     return scope
 
 
@@ -113,32 +130,54 @@ def _period(
 
 
 def _actors(
-    provision: Element, path: str, directory: Directory, scope: Scope, findings: Findings
+    provision: Element,
+    path: str,
+    effect: str,
+    directory: Directory,
+    scope: Scope,
+    findings: Findings,
 ) -> None:
+    institutions: list[str] = []
+    persons: list[str] = []
+    in_roles: list[dict[str, list[str]]] = []
     for place, actor in enumerate(provision.get("actor", ())):
         here = f"{path}.actor[{place}]"
         roles = list(codings(actor["role"]))
         reference = actor["reference"].get("reference", "")
         if len(roles) != 1 or roles[0][0] != codes.PARTICIPATION_SYSTEM:
             findings.refuse(f"{here}.role", "one code of v3-ParticipationType is needed")
-        elif roles[0][1] in codes.RECIPIENTS:
-            if reference in directory.institutions:
-                _add(scope, "institutions", directory.institutions[reference])
-            elif reference in directory.persons:
-                _add(scope, "persons", directory.persons[reference])
-            else:
-                findings.refuse(
-                    f"{here}.reference", f"{reference or 'it'} is nobody on this ledger"
-                )
         elif roles[0][1] == codes.CUSTODIAN:
             if reference in directory.institutions:
                 _add(scope, "holders", directory.institutions[reference])
             else:
                 findings.refuse(f"{here}.reference", f"{reference or 'it'} holds no records here")
-        else:
+        elif roles[0][1] not in codes.RECIPIENTS:
             findings.refuse(
                 f"{here}.role", f"rules cannot be limited by actors in the role {roles[0][1]}"
             )
+        elif reference in directory.institutions:
+            institutions.append(directory.institutions[reference])
+        elif reference in directory.persons:
+            persons.append(directory.persons[reference])
+        elif reference in directory.roles:
+            institution, role = directory.roles[reference]
+            in_roles.append({"institutions": [institution], "roles": [role]})
+        elif reference in directory.groups:
+            if effect == "deny":
+                findings.refuse(
+                    f"{here}.reference", "who joins the group later would not be denied"
+                )
+            findings.warn(f"{here}.reference", "the members of today; who joins later is not meant")
+            persons.extend(directory.groups[reference])
+        else:
+            findings.refuse(f"{here}.reference", f"{reference or 'it'} is nobody on this ledger")
+    alternatives = [
+        {part: sorted(set(items), key=items.index)}
+        for part, items in (("institutions", institutions), ("persons", persons))
+        if items
+    ]
+    if alternatives or in_roles:
+        scope["recipients"] = alternatives + in_roles
 
 
 def _actions(provision: Element, path: str, findings: Findings) -> None:
@@ -151,24 +190,35 @@ def _actions(provision: Element, path: str, findings: Findings) -> None:
         findings.warn(f"{path}.action", "the ledger decides on access and disclosure only")
 
 
-def _labels(provision: Element, path: str, effect: str, scope: Scope, findings: Findings) -> None:
-    labels = provision.get("securityLabel", ())
+def _labels(
+    provision: Element,
+    path: str,
+    effect: str,
+    key: LabelKey | None,
+    scope: Scope,
+    findings: Findings,
+) -> None:
     here = f"{path}.securityLabel"
-    if not labels:
-        return
-    system, code = labels[0].get("system", ""), labels[0].get("code", "")
-    if len(labels) > 1:
+    found = [(label.get("system", ""), label.get("code", ""))
+             for label in provision.get("securityLabel", ())]  # fmt: skip
+    levels = [code for system, code in found if system == CONFIDENTIALITY_SYSTEM]
+    named = [code for system, code in found if system == ACT_CODE_SYSTEM and code in SENSITIVITY]
+    if len(levels) + len(named) < len(found):
+        findings.refuse(here, "a label that is neither confidentiality nor sensitivity")
+    elif len(levels) > 1 or (len(named) > 1 and effect == "permit"):
         findings.refuse(here, "whether all labels or one of them must be met is left open")
-    elif system != CONFIDENTIALITY_SYSTEM:
-        findings.refuse(
-            here, f"the chain shows no sensitivity such as {code}, it is only committed"
-        )
-    elif code not in _LEVELS:
-        findings.refuse(here, f"the chain shows the levels N, R and V, not {code}")
-    elif effect == "deny":
+    elif levels and levels[0] not in _LEVELS:
+        findings.refuse(here, f"the chain shows the levels N, R and V, not {levels[0]}")
+    elif levels and effect == "deny":
         findings.refuse(here, "R4 reads a level as 'this and lower', which no denial can mean")
+    elif named and key is None:
+        findings.refuse(here, f"without the patient's label key, {named[0]} cannot be named")
     else:
-        scope["confidentiality"] = code
+        if levels:
+            scope["confidentiality"] = levels[0]
+        if named and key is not None:
+            scope["labels"] = [key.label(code) for code in named]
+            scope.setdefault("label_key", key.for_labels)
 
 
 def _purposes(provision: Element, path: str, scope: Scope, findings: Findings) -> None:
@@ -180,7 +230,14 @@ def _purposes(provision: Element, path: str, scope: Scope, findings: Findings) -
             _add(scope, "purposes", code)
 
 
-def _classes(provision: Element, path: str, effect: str, scope: Scope, findings: Findings) -> None:
+def _classes(
+    provision: Element,
+    path: str,
+    effect: str,
+    key: LabelKey | None,
+    scope: Scope,
+    findings: Findings,
+) -> None:
     names = []
     for place, coding in enumerate(provision.get("class", ())):
         if coding.get("system") != codes.RESOURCE_TYPE_SYSTEM or not coding.get("code"):
@@ -191,33 +248,78 @@ def _classes(provision: Element, path: str, effect: str, scope: Scope, findings:
         return
     touched = frozenset().union(*(kinds.possible_kinds(name) for name in names))
     covered = kinds.covered_kinds(names)
-    if effect == "deny":
-        scope["kinds"] = sorted(touched)
-        if touched != covered:
-            findings.warn(f"{path}.class", f"denies the whole of {', '.join(sorted(touched))}")
-    elif touched != covered:
+    scope["kinds"] = sorted(touched)
+    if touched == covered:
+        return
+    # Tokens of types and of codes cannot both be asked for: a rule has one list of them.
+    if key is not None and "code" not in provision:
+        scope["codes"] = [key.code(codes.RESOURCE_TYPE_SYSTEM, name) for name in names]
+        scope["label_key"] = key.for_codes
+    elif effect == "deny":
+        findings.warn(f"{path}.class", f"denies the whole of {', '.join(sorted(touched))}")
+    else:
         findings.refuse(
             f"{path}.class",
             f"the chain's classes {', '.join(sorted(touched))} hold more than {', '.join(names)}",
         )
-    else:
-        scope["kinds"] = sorted(covered)
+
+
+def _codes(
+    provision: Element,
+    path: str,
+    effect: str,
+    key: LabelKey | None,
+    scope: Scope,
+    findings: Findings,
+) -> None:
+    """Codes as tokens; the codings of one concept are the same thing said in several systems."""
+    if "code" not in provision:
+        return
+    found: list[tuple[str, str]] = []
+    for place, concept in enumerate(provision["code"]):
+        pairs = list(codings(concept))
+        if not pairs or not all(system and code for system, code in pairs):
+            findings.refuse(f"{path}.code[{place}]", "a code with its system is needed")
+        found.extend(pairs)
+    if key is None:
+        findings.refuse(f"{path}.code", "without the patient's label key, no code can be named")
+        return
+    scope["codes"] = [key.code(*pair) for pair in dict.fromkeys(found)]
+    scope["label_key"] = key.for_codes
 
 
 def _data(
-    provision: Element, path: str, directory: Directory, scope: Scope, findings: Findings
+    provision: Element,
+    path: str,
+    effect: str,
+    directory: Directory,
+    scope: Scope,
+    findings: Findings,
 ) -> None:
     for place, data in enumerate(provision.get("data", ())):
         here = f"{path}.data[{place}]"
         reference = data["reference"].get("reference", "")
-        if data["meaning"] != "instance":
+        if data["meaning"] == "instance":
+            if reference in directory.records:
+                _add(scope, "records", directory.records[reference])
+            else:
+                findings.refuse(
+                    f"{here}.reference", f"{reference or 'it'} is no record on this ledger"
+                )
+        elif data["meaning"] != "related" or not directory.related.get(reference):
             findings.refuse(
                 f"{here}.meaning", f"records {data['meaning']} to another cannot be told apart here"
             )
-        elif reference not in directory.records:
-            findings.refuse(f"{here}.reference", f"{reference or 'it'} is no record on this ledger")
+        elif effect == "deny":
+            findings.refuse(
+                f"{here}.meaning", "what is related and comes later would not be denied"
+            )
         else:
-            _add(scope, "records", directory.records[reference])
+            findings.warn(
+                f"{here}.meaning", "the related records of today; later ones are not meant"
+            )
+            for name in directory.related[reference]:
+                _add(scope, "records", name)
 
 
 def _add(scope: Scope, part: str, item: str) -> None:
