@@ -155,7 +155,8 @@ def _counties(source: Store) -> Callable[[str], str]:
 
 def _show(kept: Kept, question: Question, start: int, found: list[Answer]) -> None:
     out = console()
-    out.print(f"chain {kept.chain}, heights {start} to {kept.height}, by {question.by}")
+    out.print(f"chain {kept.chain}")
+    out.print(f"heights {start} to {kept.height}, by {question.by}")
     out.print(
         f"{_HIDDEN}: hidden, because it is from 1 to {question.least - 1} or would give such a "
         "number away",

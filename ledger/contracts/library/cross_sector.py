@@ -65,6 +65,7 @@ USUAL = {
 }
 
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 MAX_ENTRIES = 32
 MAX_FIELDS = 32
 MAX_FIELD = 40
@@ -147,6 +148,7 @@ def share(
     id: str, entry: str, terms: dict, subject: str, department: str, holder: str, ends: int, more: dict
 ) -> None:
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in shares, "share_exists", "the id is taken")
     require(call("governance", "is_member", id=holder), "unknown_institution")
     require(now() < ends and ends <= now() + days(terms["days"]), "bad_time", "longer than the list allows")

@@ -27,6 +27,7 @@ DUTIES = ["MINEC", "NOREUSE", "NORDSCLCD", "DELAU"]
 
 BOUNDS = {"claim_days": [1, 365], "sample": [1, 1000], "package_days": [1, 1096]}
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 MAX_RECORDS = 64
 HASH_BYTES = 32
 HEX_NAME = 64
@@ -178,6 +179,7 @@ def check_proof(contract: str, proof: str, expert: str, subject: str, hospital: 
 def agree(id: str, insurer: str, hospital: str, heads: int, ends: int, document: bytes) -> None:
     """A package paid by the head: an officer of the insurer signs first, a governor of the hospital second."""
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in packages, "package_exists", "the id is taken")
     require(len(signers()) > 1, "signature_missing", "both sides sign")
     call("registry", "acting", key=signers()[0], institution=insurer, roles=["insurer"])
@@ -231,6 +233,7 @@ def supply(id: str, records: list) -> None:
 
 def check_id(id: str) -> None:
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in claims, "claim_exists", "the id is taken")
 
 

@@ -21,6 +21,7 @@ DUTIES = ["NOREUSE", "NORDSCLCD", "NOPERSISTP", "DELAU"]
 BOUNDS = {"delete_hours": [1, 720], "agreement_days": [1, 1825], "certify_days": [1, 180]}
 
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 HASH_BYTES = 32
 
 # delete_hours: when a copy is gone; agreement_days: how long an agreement lasts at most;
@@ -69,6 +70,7 @@ def agree(
 ) -> None:
     """A governor of the hospital signs first, a governor of the vendor second."""
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in agreements, "agreement_exists", "the id is taken")
     require(len(signers()) > 1, "signature_missing", "both sides sign")
     mine = call("registry", "acting", key=signers()[0], institution=hospital, roles=["governor"])

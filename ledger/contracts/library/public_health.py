@@ -55,6 +55,7 @@ USUAL = {
 }
 
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 MAX_SCHEDULES = 32
 HASH_BYTES = 32
 
@@ -99,6 +100,7 @@ def report(
     ms, at which it was found, from which the deadline runs.
     """
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in reports, "report_exists", "the id is taken")
     require(len(matter) == HASH_BYTES, "matter_missing", "a commitment to what is reported is needed")
     reporter = call("registry", "acting", key=signers()[0], institution=source, roles=REPORTERS)

@@ -30,6 +30,7 @@ REASONS = ["approval-withdrawn", "misconduct", "incident", "finished"]
 BROAD = "broad"
 
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 MAX_TEAM = 32
 MAX_ITEMS = 64
 MAX_ALTERNATIVES = 8
@@ -84,6 +85,7 @@ def register(id: str, board: str, approval: bytes, ends: int, terms: dict, team:
     a list of {"person", "institution"}.
     """
     require(0 < len(id) and len(id) <= MAX_ID and id != BROAD, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in studies, "study_exists", "the id is taken")
     officer = officer_of(board)
     check_approval(approval, ends)

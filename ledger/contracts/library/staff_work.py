@@ -24,6 +24,7 @@ WORK_PURPOSES = ["PERFMSR", "MEMADMIN"]
 BOUNDS = {"session_hours": [1, 24], "confirm_days": [1, 90]}
 MINUTE = 60000
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 # session_hours: a longer session does not count; confirm_days: within which it is confirmed.
 settings = Value("settings")
@@ -69,6 +70,7 @@ def check_bounds(values: dict) -> None:
 def begin(id: str, home: str, place: str, activity: str) -> None:
     """A member of the staff of `home` begins to work at `place`, which can be the same."""
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in sessions, "session_exists", "the id is taken")
     require(activity in ACTIVITIES, "unknown_activity", "not a code of the list of activities")
     person = call("registry", "acting", key=signers()[0], institution=home, roles=WORKERS)["id"]

@@ -31,6 +31,7 @@ BOUNDS = {"sample": [1, 10000], "days": [1, 365]}
 USUAL = {"sample": 200, "days": 90}
 
 MAX_ID = 64
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 HASH_BYTES = 32
 HEX_NAME = 64
 HEX_DIGITS = "0123456789abcdef"
@@ -83,6 +84,7 @@ def begin(
     Before a service starts there are no patients: that phase draws no records.
     """
     require(0 < len(id) and len(id) <= MAX_ID, "bad_id", "an id has 1 to 64 characters")
+    require(all([letter in ID_LETTERS for letter in id]), "bad_id", "letters, digits, - _ . only")
     require(id not in inspections, "inspection_exists", "the id is taken")
     auditor = call("registry", "acting", key=signers()[0], institution=authority, roles=["auditor"])
     details = call("governance", "institution", id=institution)

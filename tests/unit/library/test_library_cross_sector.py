@@ -122,6 +122,7 @@ def test_a_consent_ends_by_date_and_by_withdrawal(world: World) -> None:
         ({"ends": 5}, "bad_time"),
         ({"ends": 1 << 60}, "bad_time"),
         ({"id": ""}, "bad_id"),
+        ({"id": "x/y"}, "bad_id"),
         ({"subject": NEIGHBOUR}, "not_the_person"),
         ({"entry": "judicial-order", "department": "police"}, "wrong_basis"),
     ],

@@ -141,6 +141,7 @@ def test_less_than_paid_has_a_reason(world: World) -> None:
         ("nurse", {}, "role_missing"),
         ("county-clerk", {}, "not_affiliated"),
         ("clerk", {"id": ""}, "bad_id"),
+        ("clerk", {"id": "x/y"}, "bad_id"),
         ("clerk", {"subject": "p-" + "f" * 32}, "unknown_person"),
         ("clerk", {"subject": "he"}, "unknown_person"),
         ("clerk", {"insurer": "county"}, "not_an_insurer"),

@@ -181,6 +181,7 @@ def test_an_agreement_with_one_hospital_says_nothing_about_another(world: World)
         ("chief,maker-chief", {"ends": 5}, "bad_time"),
         ("chief,maker-chief", {"ends": 1 << 60}, "bad_time"),
         ("chief,maker-chief", {"id": ""}, "bad_id"),
+        ("chief,maker-chief", {"id": "x/y"}, "bad_id"),
     ],
 )
 def test_an_agreement_that_breaks_a_rule_is_refused(

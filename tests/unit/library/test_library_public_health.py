@@ -138,6 +138,7 @@ def test_a_report_tells_whether_it_is_late_and_when_it_arrived(world: World) -> 
         ("county-clerk", {}, "role_missing"),
         ("he", {}, "not_affiliated"),
         ("gao", {"id": ""}, "bad_id"),
+        ("gao", {"id": "x/y"}, "bad_id"),
         ("gao", {"schedule": "hiv"}, "unknown_schedule"),
         ("gao", {"receiver": "school"}, "wrong_receiver"),
         ("gao", {"receiver": "nowhere"}, "unknown_institution"),

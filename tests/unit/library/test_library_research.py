@@ -307,6 +307,7 @@ def test_a_consent_that_breaks_a_rule_is_refused(
         ("he", {}, "role_missing"),
         ("ethics", {"board": "county"}, "not_affiliated"),
         ("ethics", {"id": "broad"}, "bad_id"),
+        ("ethics", {"id": "x/y"}, "bad_id"),
         ("ethics", {"approval": b"yes"}, "approval_missing"),
         ("ethics", {"ends": 5}, "bad_time"),
         ("ethics", {"ends": 1 << 60}, "bad_time"),

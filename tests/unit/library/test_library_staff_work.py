@@ -113,6 +113,7 @@ def test_hours_are_confirmed_in_time(world: World) -> None:
         ("clerk", {}, "role_missing"),
         ("gao", {}, "not_affiliated"),
         ("he", {"id": ""}, "bad_id"),
+        ("he", {"id": "x/y"}, "bad_id"),
         ("he", {"place": "nowhere"}, "unknown_institution"),
         ("he", {"activity": "golf"}, "unknown_activity"),
     ],

@@ -176,6 +176,7 @@ def test_the_regulator_treats_nobody(world: World) -> None:
         ("board-chief", {}, "role_missing"),
         ("qc", {}, "not_affiliated"),
         ("auditor", {"id": ""}, "bad_id"),
+        ("auditor", {"id": "x/y"}, "bad_id"),
         ("auditor", {"institution": "nowhere"}, "unknown_institution"),
         ("auditor", {"institution": "board"}, "own_case"),
         ("auditor", {"lead": "city"}, "own_case"),
