@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ledger.contracts import builtins, host, methods
 from ledger.contracts.fields import changed, lower_making, lower_reading, record_of
-from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, Signature
+from ledger.contracts.grammar import BUILTINS, HOST, STATE_METHODS, VERDICTS, Signature
 from ledger.contracts.meter import BUILTIN_CALL, FUNCTION_CALL, Failure
 from ledger.contracts.quantities import make
 from ledger.contracts.scope import RETURN_SLOT, Code, Frame, Function, Scope
@@ -48,8 +48,8 @@ def lower_call(node: ast.Call, scope: Scope) -> Code:
         return _function(node, name, scope)
     if name in _WITH_FIELDS:
         return _with_fields(node, _WITH_FIELDS[name], scope)
-    if name in host.VERDICTS:
-        return _verdict(node, host.VERDICTS[name], scope)
+    if name in VERDICTS:
+        return _verdict(node, VERDICTS[name], scope)
     if name in BUILTINS:
         if name == "len":
             return _len(node, scope)

@@ -70,6 +70,11 @@ class Program:
             for name, method in self.methods.items()
         }
 
+        #: The name of the method that founds the contract.
+        self.init = next(
+            (name for name, known in self.methods.items() if known.kind == "init"), None
+        )
+
     def kind(self, method: str) -> str | None:
         """init, export or query; None where there is no such method."""
         found = self.methods.get(method)

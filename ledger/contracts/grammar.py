@@ -31,6 +31,16 @@ def _named(*parameters: str, required: int | None = None) -> Signature:
     return Signature(parameters, needed, frozenset(parameters))
 
 
+#: Functions of the prelude by which a rule answers, with the effect that they state.
+VERDICTS: Final = {
+    "permits": "permit",
+    "obliges": "oblige",
+    "limits": "limit",
+    "denies": "deny",
+    "forbids": "forbid",
+    "silent": "none",
+}
+
 HOST: Final[dict[str, Signature]] = {
     "signers": Signature(),
     "caller": Signature(),
@@ -60,12 +70,11 @@ HOST: Final[dict[str, Signature]] = {
     "day_of": _named("time", "offset", required=1),
     "age": _named("birth", "at", "offset", required=2),
     "add_months": _named("time", "months", "offset", required=2),
-    "permits": Signature(("rule",), 1, fields=True),
-    "obliges": Signature(("rule",), 1, fields=True),
-    "limits": Signature(("rule",), 1, fields=True),
-    "denies": Signature(("rule",), 1, fields=True),
-    "forbids": Signature(("rule",), 1, fields=True),
-    "silent": Signature(("rule",), 1, fields=True),
+    "paused": _named("contract"),
+    "offers": _named("contract", "method"),
+    "examine": _named("source"),
+    "begin": Signature(("contract", "arguments"), 2, frozenset({"arguments"}), writes=True),
+    **{verb: Signature(("rule",), 1, fields=True) for verb in VERDICTS},
 }
 
 PRELUDE: Final = frozenset(HOST) | DECORATORS | STATE_TYPES | CLASS_TYPES

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from ledger.chain import limits, merkle, pointer
 from ledger.chain.constitution import Read
 from ledger.chain.result import Event
+from ledger.contracts import examination
 from ledger.contracts.meter import (
     CONTENT_UNIT,
     CONTRACT_CALL,
@@ -49,6 +50,11 @@ VERDICT_FIELDS: Final = (
     "effect", "rule", "contract", "version", "line", "until", "duties", "facts",
 )  # fmt: skip
 
+#: The contract that says which contracts there are; the only one that a paused one answers.
+CHARTER: Final = "charter"
+#: Looking at which contract is in force.
+LOOK: Final = 20
+
 _ABSENT: Final = object()
 _UNSAFE_IN_KEY: Final = re.compile("[/\x00-\x1f\x7f-\x9f]")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -62,6 +68,14 @@ class Callee(Protocol):
     @property
     def version(self) -> int:
         """Which version of the contract this is, from 1."""
+
+    @property
+    def paused(self) -> str:
+        """Empty, or what others do in the place of a contract that answers nobody: deny or skip."""
+
+    @property
+    def init(self) -> str | None:
+        """The name of the method that founds the contract."""
 
     def kind(self, method: str) -> str | None:
         """init, export or query; None where there is no such method."""
@@ -283,6 +297,8 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
     program = run.find(contract)
     if program is None:
         raise Failure("unknown_contract", "no such contract")
+    if program.paused and run.contract != CHARTER:
+        raise paused(contract)
     kind = program.kind(method)
     if kind is None or kind == "init":
         raise Failure("unknown_method", "no such method")
@@ -291,13 +307,20 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
             raise Failure("read_only", "a query can only call queries")
         if contract in run.stack:
             raise Failure("reentrant", "a contract that is running can only be queried")
+    return _enter(run, contract, program, method, arguments, readonly=kind == "query")
+
+
+def _enter(
+    run: Run, contract: str, program: Callee, method: str, arguments: Any, *, readonly: bool
+) -> Any:
+    """Run a method of another contract; values are copied on the way in and out."""
     copied = unpack(pack(run, arguments, limits.MAX_STATE_VALUE_BYTES))
     before = run.contract, run.prefix, run.caller, run.readonly, run.version
     run.caller = run.contract
     run.contract = contract
     run.version = program.version
     run.prefix = contract + "/"
-    run.readonly = run.readonly or kind == "query"
+    run.readonly = run.readonly or readonly
     run.stack.append(contract)
     run.nesting += CALL_NESTING
     value = program.enter(run, method, copied)
@@ -307,6 +330,47 @@ def call(run: Run, contract: Any, method: Any, arguments: dict[str, Any]) -> Any
     # A scalar is its own copy.
     raw = pack(run, value, limits.MAX_STATE_VALUE_BYTES)
     return value if type(value) in SCALARS else unpack(raw)
+
+
+def paused(contract: str) -> Failure:
+    """The failure of whoever asks a contract that answers nobody."""
+    return Failure("paused", f"{contract} answers nobody until it is resumed")
+
+
+def _paused(run: Run, contract: Any) -> str:
+    run.charge(LOOK)
+    program = run.find(_typed("contract", str, contract))
+    return program.paused if program is not None else ""
+
+
+def _offers(run: Run, contract: Any, method: Any) -> str:
+    run.charge(LOOK)
+    program = run.find(_typed("contract", str, contract))
+    kind = program.kind(_typed("method", str, method)) if program is not None else None
+    return kind or ""
+
+
+def _examine(run: Run, source: Any) -> dict[str, Any]:
+    _typed("source", str, source)
+    # What is too large to be read at all costs what counting it costs.
+    run.charge(len(source))
+    run.charge(examination.price(source) - len(source))
+    return examination.examine(source)
+
+
+def _begin(run: Run, contract: Any, arguments: Any) -> None:
+    _typed("contract", str, contract)
+    _typed("arguments", dict, arguments)
+    _check_writable(run)
+    run.charge(CONTRACT_CALL)
+    program = run.find(contract) if run.contract == CHARTER else None
+    if program is None or contract in run.stack:
+        raise Failure("unknown_contract", "no contract that waits to be founded")
+    if program.init is None:
+        if arguments:
+            raise Failure("bad_arguments", f"{contract} has no init to take arguments")
+        return
+    _enter(run, contract, program, program.init, arguments, readonly=False)
 
 
 def verdict(run: Run, effect: str, line: int, rule: Any, fields: dict[str, Any]) -> dict[str, Any]:
@@ -390,14 +454,9 @@ HOST: Final[dict[str, Callable[..., Any]]] = {
     "merkle_root": _merkle_root,
     "verify_signature": _verify_signature,
     "commitment": _commitment,
+    "paused": _paused,
+    "offers": _offers,
+    "examine": _examine,
+    "begin": _begin,
 }
 WITH_FIELDS: Final[dict[str, Callable[..., Any]]] = {"emit": emit, "call": call}
-#: Functions of the prelude by which a rule answers, with the effect that they state.
-VERDICTS: Final = {
-    "permits": "permit",
-    "obliges": "oblige",
-    "limits": "limit",
-    "denies": "deny",
-    "forbids": "forbid",
-    "silent": "none",
-}

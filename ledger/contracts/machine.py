@@ -6,12 +6,9 @@ of CPython; nothing is read but through `Read`, nothing is written at all.
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ledger.chain import limits
 from ledger.chain.codec import Malformed, encode
@@ -19,14 +16,13 @@ from ledger.chain.constitution import Read
 from ledger.chain.genesis import Genesis
 from ledger.chain.result import CallResult, Result
 from ledger.chain.transaction import Call, Transaction
-from ledger.contracts.compiler import InvalidContract, Program, compile_contract
-from ledger.contracts.host import MAX_NESTING, CallContext, Overlay, Run
+from ledger.contracts.compiler import InvalidContract, Program
+from ledger.contracts.host import CHARTER, MAX_NESTING, CallContext, Overlay, Run, paused
 from ledger.contracts.linenotes import LineNotes
 from ledger.contracts.meter import Failure, OutOfGas
+from ledger.contracts.stack import with_room
 from ledger.contracts.values import MAX_KEY, admit, pack, unpack
-from ledger.crypto import hashing
-
-T = TypeVar("T")
+from ledger.contracts.versions import Installed, Versions
 
 #: Gas of a query over the API, where no parameter of the chain applies.
 QUERY_GAS: Final = 20_000_000
@@ -39,7 +35,8 @@ _RESULT_RESERVE: Final = 128 * limits.KIB
 _RESULT_OVERHEAD: Final = 512
 #: Python frames that execution may need: the contracts, and everything around and below them.
 _FRAMES_NEEDED: Final = MAX_NESTING + 200
-_GOVERNANCE: Final = "governance"
+
+Find = Callable[[str], Installed | None]
 
 
 class GenesisFailed(ValueError):
@@ -63,63 +60,6 @@ class Execution:
     writes: dict[bytes, bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Installed:
-    """A version of a contract that is in force from a height on."""
-
-    program: Program
-    version: int
-    since: int
-
-    def kind(self, method: str) -> str | None:
-        return self.program.kind(method)
-
-    def enter(self, run: Run, method: str, arguments: dict[str, Any]) -> Any:
-        return self.program.enter(run, method, arguments)
-
-
-class _Unknown:
-    """Marks a record that is not in the cache."""
-
-
-_UNKNOWN: Final = _Unknown()
-
-
-def _fresh_stack(work: Callable[[], T]) -> T:
-    """Run something at the bottom of a stack of its own."""
-    outcome: list[T] = []
-    fault: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed on to the caller below
-            fault.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if fault:
-        raise fault[0]
-    return outcome[0]
-
-
-def _with_room(work: Callable[[], T]) -> T:
-    """Run something with enough stack under it that CPython's recursion limit is never met.
-
-    How deep contracts may nest is decided by the meter; the host's stack must not decide first,
-    because two nodes would call from different depths.
-    """
-    room = sys.getrecursionlimit() - _FRAMES_NEEDED
-    frame = sys._getframe()
-    while room > 0:
-        if frame.f_back is None:
-            return work()
-        frame = frame.f_back
-        room -= 1
-    return _fresh_stack(work)
-
-
 class Machine:
     """Runs contracts. It keeps compiled programs between calls, and nothing else.
 
@@ -128,12 +68,7 @@ class Machine:
     """
 
     def __init__(self, cache_size: int = 256, notes: LineNotes | None = None) -> None:
-        self._cache_size = cache_size
-        self._notes = notes
-        # By the bytes of the contract's record, which change whenever the contract does.
-        self._installed: dict[bytes, _Installed | None] = {}
-        # Where the records of contracts stand, by the contract's name.
-        self._keys: dict[str, bytes] = {}
+        self._versions = Versions(cache_size, notes)
 
     def execute(
         self,
@@ -159,8 +94,9 @@ class Machine:
             Malformed: the state holds what no contract wrote.
         """
         writes = overlay or Overlay(read)
-        return _with_room(
-            lambda: self._execute(writes, context, transactions, gas_limit, block_gas)
+        return with_room(
+            _FRAMES_NEEDED,
+            lambda: self._execute(writes, context, transactions, gas_limit, block_gas),
         )
 
     def query(
@@ -171,8 +107,14 @@ class Machine:
         method: str,
         arguments: dict[str, Any],
         gas_limit: int = QUERY_GAS,
+        *,
+        version: int | None = None,
     ) -> CallResult:
         """Run a query on a state; it sees no signers and no transaction.
+
+        Args:
+            version: run that version of the contract, whatever is in force and whether it is
+                paused or not; the contracts that it calls are those in force.
 
         Raises:
             Malformed: the state holds what no contract wrote.
@@ -182,23 +124,41 @@ class Machine:
 
         def work() -> CallResult:
             overlay = Overlay(read)
-            result, _ = self._call(
-                overlay, outside, call, gas_limit, limits.MAX_RESULT_BYTES, "query"
-            )
-            return result
+            find = self._finder(overlay, context.height, contract, version)
+            return self._call(
+                overlay, outside, call, gas_limit, limits.MAX_RESULT_BYTES, "query", find
+            )[0]
 
-        return _with_room(work)
+        return with_room(_FRAMES_NEEDED, work)
+
+    def apply(
+        self, overlay: Overlay, context: BlockContext, call: Call, kind: str, gas_limit: int
+    ) -> CallResult:
+        """Run a call as if the contract ``charter`` made it, outside any transaction: for those who
+        want to know what a change that is proposed would do. ``kind``: export or init.
+
+        Raises:
+            Malformed: the state holds what no contract wrote.
+        """
+        outside = CallContext(context.height, context.time, (), "", 0, context.chain)
+
+        def work() -> CallResult:
+            find = self._finder(overlay, context.height)
+            room = limits.MAX_RESULT_BYTES
+            return self._call(overlay, outside, call, gas_limit, room, kind, find, CHARTER)[0]
+
+        return with_room(_FRAMES_NEEDED, work)
 
     def genesis(self, genesis: Genesis) -> Execution:
         """Run the ``init`` of every contract of a genesis, on an empty state.
 
-        ``governance`` is the first; its init gets ``contracts``, the list of name and source of
-        all, and writes the records that the others are found by.
+        The init of ``charter`` gets ``contracts``, the list of name and source of all, and writes
+        the schedules that they are found by.
 
         Raises:
             GenesisFailed: naming the contract and what is wrong.
         """
-        return _with_room(lambda: self._genesis(genesis))
+        return with_room(_FRAMES_NEEDED, lambda: self._genesis(genesis))
 
     # Blocks and transactions
 
@@ -236,7 +196,8 @@ class Machine:
         results: list[CallResult] = []
         for index, call in enumerate(body.calls):
             context = CallContext(block.height, block.time, signers, identity, index, block.chain)
-            result, size = self._call(overlay, context, call, min(gas, purse), left, "export")
+            find = self._finder(overlay, block.height)
+            result, size = self._call(overlay, context, call, min(gas, purse), left, "export", find)
             left -= size
             purse -= result.gas
             results.append(result)
@@ -248,23 +209,40 @@ class Machine:
         del overlay.journal[:]
         return Result(transaction.id, tuple(results))
 
+    def _finder(
+        self, overlay: Overlay, height: int, contract: str = "", version: int | None = None
+    ) -> Find:
+        """What finds the contracts of a height; of one contract another version, if asked for."""
+
+        def in_force(name: str) -> Installed | None:
+            return self._versions.find(overlay.get, name, height)
+
+        if version is None:
+            return in_force
+        other = self._versions.version(overlay.get, contract, version)
+        return lambda name: other if name == contract else in_force(name)
+
     def _call(
-        self, overlay: Overlay, context: CallContext, call: Call, gas: int, room: int, kind: str
+        self,
+        overlay: Overlay,
+        context: CallContext,
+        call: Call,
+        gas: int,
+        room: int,
+        kind: str,
+        find: Find,
+        caller: str = "",
     ) -> tuple[CallResult, int]:
         """Run one call; returns its result and how many bytes it takes of the transaction's."""
         mark = len(overlay.journal)
-        run = Run(
-            gas,
-            overlay,
-            context,
-            lambda name: self._find(overlay, name, context.height),
-            call.contract,
-            readonly=kind == "query",
-        )
+        run = Run(gas, overlay, context, find, call.contract, readonly=kind == "query")
+        run.caller = caller
         try:
-            program = self._find(overlay, call.contract, context.height)
+            program = find(call.contract)
             if program is None:
                 raise Failure("unknown_contract", "no such contract")
+            if program.paused and caller != CHARTER:
+                raise paused(call.contract)
             if program.kind(call.method) != kind:
                 raise Failure("unknown_method", f"no {kind} of that name")
             run.version = program.version
@@ -292,47 +270,6 @@ class Machine:
         # A copy: contracts change their arguments, and transactions are executed again.
         return program.enter(run, call.method, unpack(raw))
 
-    # Programs
-
-    def _find(self, overlay: Overlay, name: str, height: int) -> _Installed | None:
-        key = self._keys.get(name)
-        if key is None:
-            if not _is_contract_name(name):
-                return None
-            key = f"{_GOVERNANCE}/contracts/{name}".encode()
-            if len(self._keys) < self._cache_size:
-                self._keys[name] = key
-        record = overlay.get(key)
-        if record is None:
-            return None
-        installed = self._installed.get(record, _UNKNOWN)
-        if isinstance(installed, _Unknown):
-            installed = self._install(overlay, record)
-            if len(self._installed) >= self._cache_size:
-                self._installed.clear()
-            self._installed[record] = installed
-        return installed if installed and installed.since <= height else None
-
-    def _install(self, overlay: Overlay, record: bytes) -> _Installed | None:
-        """Compile what a contract's record names; None where that is not a contract."""
-        fields = unpack(record)
-        source = overlay.get(f"{_GOVERNANCE}/sources/{fields['source']}".encode())
-        if source is None:
-            raise Malformed("a contract whose source is not in the state")
-        text = unpack(source)
-        if hashing.SOURCE(text.encode()).hex() != fields["source"]:
-            raise Malformed("a contract's source does not have the hash in its record")
-        try:
-            return _Installed(self._compile(text), fields["version"], fields["from"])
-        except InvalidContract:
-            return None
-
-    def _compile(self, source: str) -> Program:
-        notes = self._notes
-        if notes is None:
-            return _compile(source)
-        return _fresh_stack(lambda: compile_contract(source, notes.of(source)))
-
     # Genesis
 
     def _genesis(self, genesis: Genesis) -> Execution:
@@ -343,64 +280,34 @@ class Machine:
         ]
         for contract in genesis.contracts:
             arguments = dict(contract.arguments)
-            if contract.name == _GOVERNANCE:
+            if contract.name == CHARTER:
                 arguments["contracts"] = sources
             try:
-                program = self._compile(contract.source)
+                program = self._versions.compile(contract.source)
             except InvalidContract as error:
                 raise GenesisFailed(f"{contract.name}: {error}") from None
-            if program.kind("init") is None and not any(
-                method.kind == "init" for method in program.methods.values()
-            ):
-                if arguments:
-                    raise GenesisFailed(f"{contract.name} has no init to take arguments")
-                continue
-            self._found(overlay, context, contract.name, program, arguments)
+            if program.init is not None:
+                self._found(overlay, context, Call(contract.name, program.init, arguments), program)
+            elif arguments:
+                raise GenesisFailed(f"{contract.name} has no init to take arguments")
         for contract in genesis.contracts:
             try:
-                known = self._find(overlay, contract.name, 0)
+                known = self._versions.find(overlay.get, contract.name, 0)
             except Malformed as error:
                 raise GenesisFailed(f"{contract.name}: {error}") from None
             if known is None:
-                raise GenesisFailed(f"governance did not record the contract {contract.name}")
+                raise GenesisFailed(f"the charter did not record the contract {contract.name}")
         return Execution([], overlay.writes())
 
-    def _found(
-        self,
-        overlay: Overlay,
-        context: CallContext,
-        name: str,
-        program: Program,
-        arguments: dict[str, Any],
-    ) -> None:
-        method = next(word for word, known in program.methods.items() if known.kind == "init")
-        run = Run(
-            GENESIS_GAS,
-            overlay,
-            context,
-            lambda wanted: self._find(overlay, wanted, 0),
-            name,
-            readonly=False,
-        )
+    def _found(self, overlay: Overlay, context: CallContext, call: Call, program: Program) -> None:
+        find = self._finder(overlay, 0)
+        run = Run(GENESIS_GAS, overlay, context, find, call.contract, readonly=False)
         run.version = 1
         try:
-            self._enter(run, program, Call(name, method, arguments), decoded=False)
+            self._enter(run, program, call, decoded=False)
         except Failure as failure:
-            raise GenesisFailed(f"{name}.{method}: {_explain(failure)}") from None
-
-
-@lru_cache(maxsize=256)
-def _compile(source: str) -> Program:
-    """A program holds no state, so all machines of a process share it."""
-    return _fresh_stack(lambda: compile_contract(source))
-
-
-def _is_contract_name(name: str) -> bool:
-    return (
-        0 < len(name) <= limits.MAX_NAME_BYTES
-        and name.isascii()
-        and name.replace("_", "a").isalnum()
-    )
+            where = f"{call.contract}.{call.method}"
+            raise GenesisFailed(f"{where}: {_explain(failure)}") from None
 
 
 def _explain(failure: Failure) -> str:

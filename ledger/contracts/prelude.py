@@ -24,6 +24,7 @@ __all__ = [
     "Value",
     "add_months",
     "age",
+    "begin",
     "call",
     "call_index",
     "caller",
@@ -38,6 +39,7 @@ __all__ = [
     "digest",
     "emit",
     "encode",
+    "examine",
     "export",
     "fail",
     "forbids",
@@ -51,6 +53,8 @@ __all__ = [
     "month_of",
     "now",
     "obliges",
+    "offers",
+    "paused",
     "permits",
     "query",
     "require",
@@ -305,3 +309,25 @@ def verify_signature(key: str, message: bytes, signature: bytes) -> bool:
 def commitment(salt: bytes, text: str) -> bytes:
     """The commitment of a record pointer to a short text (32 bytes)."""
     _outside("commitment")
+
+
+def paused(contract: str) -> str:
+    """Empty where a contract answers; otherwise what others are to do in its place until it is
+    resumed: ``deny`` or ``skip``."""
+    _outside("paused")
+
+
+def offers(contract: str, method: str) -> str:
+    """``export``, ``query`` or ``init`` where the contract in force has the method, or ""."""
+    _outside("offers")
+
+
+def examine(source: str) -> dict[str, Any]:
+    """What a node can say about the source of a contract: ``problems`` (each with code and line;
+    none: it is a contract), ``bytes``, ``init``, ``methods`` (name to kind) and ``verdicts``."""
+    _outside("examine")
+
+
+def begin(contract: str, arguments: dict[str, Any]) -> None:
+    """Run the ``init`` of a contract that came by vote. For the contract ``charter`` alone."""
+    _outside("begin")

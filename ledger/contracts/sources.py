@@ -12,6 +12,8 @@ from typing import Final
 #: The order in which a genesis initialises the contracts; governance comes first.
 LIBRARY: Final = (
     "governance",
+    "charter",
+    "policy",
     "registry",
     "authorities",
     "records",

@@ -8,7 +8,7 @@ from typing import Final
 
 from ledger.contracts.checker import read_contract
 from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Parameter
-from ledger.contracts.host import VERDICTS
+from ledger.contracts.grammar import VERDICTS
 from ledger.contracts.variables import local_names
 
 _KINDS: Final = ("init", "export", "query")

@@ -100,9 +100,9 @@ class _Sources:
 
 def _source(origin: Origin, contract: str, version: int) -> str:
     """The source of a version of a contract; "" where the state does not have it."""
-    record: Any = origin.entry(f"governance/contracts/{contract}")
-    if isinstance(record, dict) and record.get("version") == version:
-        text = origin.entry(f"governance/sources/{record['source']}")
+    record: Any = origin.entry(f"charter/versions/{contract}/{version}")
+    if isinstance(record, dict):
+        text = origin.entry(f"charter/sources/{record['source']}")
         return text if isinstance(text, str) else ""
     return ""
 

@@ -163,7 +163,7 @@ class World:
         )  # fmt: skip
         execution = self.machine.execute(
             self.state.get,
-            BlockContext(self.chain, self.height, self.time),
+            self.context,
             [sign_transaction(body, *keys)],
             2_000_000,
         )
@@ -184,11 +184,16 @@ class World:
         assert self.state == before
         return result.error.split(":")[0]
 
+    @property
+    def context(self) -> BlockContext:
+        """The block that is executed now."""
+        return BlockContext(self.chain, self.height, self.time)
+
     def asks(self, contract: str, method: str, **arguments: Any) -> Any:
         """The answer to a query."""
         result = self.machine.query(
             self.state.get,
-            BlockContext(self.chain, self.height, self.time),
+            self.context,
             contract,
             method,
             arguments,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ledger.contracts.checker import read_contract
 from ledger.contracts.facts import FunctionFacts, ModuleFacts
-from ledger.contracts.host import VERDICTS
+from ledger.contracts.grammar import VERDICTS
 
 _SPACES: Final = re.compile(r"\s+")
 #: ``request["kind"]`` is read as ``kind``.

@@ -8,6 +8,7 @@ from ledger.chain.codec import encode
 from ledger.chain.result import CallResult, Result
 from ledger.chain.transaction import Body, Call, Transaction, sign_transaction
 from ledger.contracts.machine import BlockContext, Execution, Machine
+from ledger.contracts.versions import schedule_key, source_key, version_key
 from ledger.crypto import hashing
 from ledger.crypto.keys import SigningKey
 
@@ -30,13 +31,21 @@ COMPUTE = f"from ledger.contracts.prelude import {COMPUTING}\n"
 IMPORT = f"from ledger.contracts.prelude import {NAMES}\n"
 
 
-def record(state: dict[bytes, bytes | None], name: str, source: str, since: int = 0) -> None:
-    """Install a contract as governance does."""
+def entry(source: str, version: int = 1, since: int = 0, paused: str = "", due: int = 0) -> Any:
+    """An entry of a contract's schedule."""
     identity = hashing.SOURCE(source.encode()).hex()
-    state[f"governance/contracts/{name}".encode()] = encode(
-        {"version": 1, "source": identity, "from": since}
-    )
-    state[f"governance/sources/{identity}".encode()] = encode(source)
+    return {"version": version, "source": identity, "from": since, "paused": paused, "due": due}
+
+
+def record(
+    state: dict[bytes, bytes | None], name: str, *sources: str, schedule: list[Any] | None = None
+) -> None:
+    """Install a contract as the charter does: its sources, and the schedule of their versions."""
+    for number, source in enumerate(sources, start=1):
+        identity = hashing.SOURCE(source.encode()).hex()
+        state[source_key(identity)] = encode(source)
+        state[version_key(name, number)] = encode({"source": identity, "from": 0, "proposal": 0})
+    state[schedule_key(name)] = encode(schedule or [entry(sources[-1])])
 
 
 class Bench:

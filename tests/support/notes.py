@@ -17,22 +17,16 @@ from tests.support.chain import CREATED, certify, committee, key_of
 
 GOVERNANCE = '''"""The least that a chain needs of governance."""
 
-from ledger.contracts.prelude import Map, Value, digest, export, height, init
+from ledger.contracts.prelude import Value, export, height, init
 
 validators = Value("validators")
 parameters = Value("parameters")
-entries = Map("contracts")
-texts = Map("sources")
 
 
 @init
-def found(members: list, contracts: list) -> None:
+def found(members: list) -> None:
     validators.set([{"from": 0, "members": members}])
     parameters.set([{"from": 0, "values": {}}])
-    for contract in contracts:
-        name = digest(b"health-ledger/contract-source\\x00" + contract["source"].encode()).hex()
-        texts[name] = contract["source"]
-        entries[contract["name"]] = {"version": 1, "source": name, "from": 0}
 
 
 @export
@@ -40,6 +34,23 @@ def hand_over(members: list) -> None:
     schedule = validators.get()
     schedule.append({"from": height() + 2, "members": members})
     validators.set(schedule)
+'''
+
+CHARTER = '''"""The least that a chain needs of the charter."""
+
+from ledger.contracts.prelude import Map, digest, init
+
+entries = Map("contracts")
+texts = Map("sources")
+
+
+@init
+def found(contracts: list) -> None:
+    for contract in contracts:
+        name = digest(b"health-ledger/contract-source\\x00" + contract["source"].encode()).hex()
+        texts[name] = contract["source"]
+        entry = {"version": 1, "source": name, "from": 0, "paused": "", "due": 0}
+        entries[contract["name"]] = [entry]
 '''
 
 NOTES = '''"""Notes that anybody writes."""
@@ -82,6 +93,7 @@ def notes_genesis(network: str = "notes") -> Genesis:
         CREATED,
         (
             GenesisContract("governance", GOVERNANCE, {"members": members(*NODES)}),
+            GenesisContract("charter", CHARTER, {}),
             GenesisContract("notes", NOTES, {}),
         ),
     )

@@ -27,7 +27,7 @@ request of its own, which none of the sharing contracts is asked about; the cont
 answers it, and has it judged afterwards.
 """
 
-from ledger.contracts.prelude import Map, Value, call, call_index, denies, digest, emit, encode, export, height, init, now, permits, query, require, signers, transaction
+from ledger.contracts.prelude import Map, Value, call, call_index, caller, denies, digest, emit, encode, export, height, init, now, paused, permits, query, require, signers, transaction
 
 # HL7 v3-PurposeOfUse: each purpose with the head of its branch.
 BRANCH = {
@@ -84,6 +84,8 @@ KEY_BYTES = 32
 MAX_CASE = 80
 CASE_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
 MAX_TOKENS = 32
+MAX_POLICIES = 64
+MAX_COUNTIES = 100
 EFFECTS = ["permit", "oblige", "limit", "deny", "forbid", "none"]
 
 settings = Value("settings")
@@ -98,14 +100,59 @@ def found(policies: list, permit_hours: int) -> None:
     asked: branches of purposes, and kinds of institutions whose people it is asked about for every
     purpose. "supervision HOPERAT commission" is asked about operations, and about commissions.
     """
-    require(0 < permit_hours and permit_hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
+    settings.set({"asked": asked_about(policies), "permit": hours_in({"permit_hours": permit_hours}), "counties": {}})
+
+
+@export
+def amend(county: str, values: dict) -> None:
+    """Set `permit_hours`, for all or for those who act for the institutions of a county."""
+    require(caller() == "charter", "charter_only", "this follows a vote of the members")
+    terms = settings.get()
+    if county == "":
+        terms["permit"] = hours_in(values)
+    else:
+        terms["counties"][county] = hours_in(values)
+        require(len(terms["counties"]) <= MAX_COUNTIES, "too_many_counties")
+    settings.set(terms)
+    emit("amended", county=county)
+
+
+@export
+def set_policies(policies: list) -> None:
+    """Fix anew which contracts are asked."""
+    require(caller() == "charter", "charter_only", "this follows a vote of the members")
+    terms = settings.get()
+    terms["asked"] = asked_about(policies)
+    settings.set(terms)
+    emit("policies_set")
+
+
+def asked_about(policies: list) -> dict:
+    """The contracts to ask, for each branch of purposes and each kind of institution."""
+    require(len(policies) <= MAX_POLICIES, "too_many_policies")
     asked: dict = {branch: [] for branch in SUITED}
     for policy in policies:
         words = policy.split(" ")
         for word in SUITED if len(words) == 1 else words[1:]:
             require(word in SUITED or word in KINDS, "unknown_policy", "neither a branch of purposes nor a kind")
             asked[word] = asked.get(word, []) + [words[0]]
-    settings.set({"asked": asked, "permit": permit_hours * HOUR})
+    return asked
+
+
+def hours_in(values: dict) -> int:
+    """How long a permit lasts, in ms."""
+    require(sorted(values.keys()) == ["permit_hours"], "unknown_parameter", "there is permit_hours alone")
+    hours = values["permit_hours"]
+    require(0 < hours and hours <= 720, "bad_hours", "a permit lasts 1 to 720 hours")
+    return hours * HOUR
+
+
+def lasting(institution: str, terms: dict) -> int:
+    """How long a permit lasts for those who act for an institution: its county may have a rule."""
+    if institution == "" or len(terms["counties"]) == 0:
+        return terms["permit"]
+    county = call("governance", "institution", id=institution)["county"]
+    return terms["counties"].get(county, terms["permit"])
 
 
 # --- Asking ------------------------------------------------------------------------------------
@@ -128,7 +175,7 @@ def request(
     record = call("records", "find", pointer=pointer, proof=proof)
     terms = settings.get()
     verdict = judged(pointer, record, purpose, institution, who, case, labels, terms["asked"])
-    return written(pointer, record, purpose, institution, reply_key, who, case, verdict, terms["permit"])
+    return written(pointer, record, purpose, institution, reply_key, who, case, verdict, lasting(institution, terms))
 
 
 @export
@@ -150,7 +197,7 @@ def break_glass(pointer: dict, proof: dict, institution: str, reply_key: bytes, 
             institution=institution, subject=pointer["subject"], reason=reason, note=note,
         )
         case = answer["facts"].get("emergency", "")
-    lasts = settings.get()["permit"]
+    lasts = lasting(institution, settings.get())
     return written(pointer, record, "BTG", institution, reply_key, who, case, alone(answer), lasts)
 
 
@@ -195,12 +242,22 @@ def judged(
 
 
 def combined(facts: dict, policies: list) -> dict:
-    """Ask every sharing contract in turn, and make one answer of theirs."""
+    """Ask every sharing contract in turn, and make one answer of theirs.
+
+    One that is paused is denied for or passed over, as the vote about the pause said.
+    """
     path = []
     asked = []
     for policy in policies:
-        answer = call(policy, "decide", request=facts)
-        answer["contract"] = policy
+        instead = paused(policy)
+        if instead == "skip":
+            asked.append(f"{policy}:paused")
+            continue
+        if instead == "":
+            answer = call(policy, "decide", request=facts)
+            answer["contract"] = policy
+        else:
+            answer = denies("policy-paused", policy=policy)
         asked.append(f"{policy}:{answer['rule']}")
         if answer["effect"] != "none":
             path.append(answer)

@@ -1,12 +1,13 @@
 """Governance: the members of the consortium, their nodes, the validators and the parameters.
 
-Each institution that runs a validator has one vote, cast by one of its governors; more than two
-thirds must approve. Validators, their keys and parameters change at a height that is named
-beforehand, so that every node changes at the same block. Without a vote a governor can do one
-thing: give a node of her own institution another signing key, which binds nobody else.
+Members, validators and parameters change by a vote under the rules of the contract `policy`, in
+which the governors of the institutions take part. Validators, their keys and parameters change at a
+height that is named beforehand, so that every node changes at the same block. Without a vote a
+governor can do one thing: give a node of her own institution another signing key, which binds nobody
+else.
 """
 
-from ledger.contracts.prelude import Map, Value, call, digest, emit, export, height, init, query, require, signers
+from ledger.contracts.prelude import Map, Value, call, emit, export, height, init, query, require, signers
 
 KINDS = [
     "provincial-hospital", "city-hospital", "county-hospital", "township-centre", "community-centre",
@@ -41,7 +42,6 @@ DEFAULT_VALIDITY_WINDOW = 10000
 SAFE_VALIDATORS = 4
 MAX_VALIDATORS = 100
 MAX_MEMBERS = 10000
-MAX_OPEN_PROPOSALS = 32
 NOTICE = 2
 # A change decided for a distant height would stand in the way of every nearer one.
 LONGEST_NOTICE = 100000
@@ -54,7 +54,6 @@ ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 KEY_PREFIX = "01"
 KEY_LENGTH = 66
 HEX_DIGITS = "0123456789abcdef"
-SOURCE_TAG = b"health-ledger/contract-source\x00"
 
 institutions = Map("institutions")
 institution_index = Value("institution_index")
@@ -67,16 +66,13 @@ node_keys = Map("node_keys")
 seats = Value("seats")
 validators = Value("validators")
 parameters = Value("parameters")
-contract_entries = Map("contracts")
-contract_sources = Map("sources")
 proposals = Map("proposals")
 proposal_count = Value("proposal_count")
-open_proposals = Value("open_proposals")
 
 
 @init
-def found(institutions: list, nodes: list, parameters: dict, contracts: list) -> None:
-    """Write down the founding agreement: members, nodes, validators, parameters, contracts."""
+def found(institutions: list, nodes: list, parameters: dict) -> None:
+    """Write down the founding agreement: members, nodes, validators, parameters."""
     institution_index.set([])
     node_index.set([])
     for details in institutions:
@@ -88,35 +84,27 @@ def found(institutions: list, nodes: list, parameters: dict, contracts: list) ->
     seats.set([{"from": 0, "nodes": seated}])
     validators.set([{"from": 0, "members": [member_of_node(id, 0) for id in seated]}])
     begin_parameters(parameters)
-    for contract in contracts:
-        hash = digest(SOURCE_TAG + contract["source"].encode()).hex()
-        contract_sources[hash] = contract["source"]
-        contract_entries[contract["name"]] = {"version": 1, "source": hash, "from": 0}
 
 
 # --- Proposals and votes -----------------------------------------------------------------------
 
 
 @export
-def propose(kind: str, payload: dict, activation: int) -> int:
-    """A governor of a voting institution proposes a change; returns the number to vote on.
+def propose(kind: str, payload: dict, activation: int, institution: str = "") -> int:
+    """A governor of an institution that may propose puts a change to the vote; returns its number.
 
     Who may vote, and how many must approve, is fixed now. Proposing is not voting.
     """
     require(kind in PROPOSALS, "unknown_proposal", "not a kind of proposal")
     check_notice(activation)
-    voters = voting_institutions()
-    governor_of(voters, "")
-    check_change(kind, payload, activation)
-    waiting = [number for number in open_proposals.get([]) if proposals[number]["activation"] >= height() + NOTICE]
-    require(len(waiting) < MAX_OPEN_PROPOSALS, "too_many_proposals", "decide the open ones first")
     number = proposal_count.get(0) + 1
     proposal_count.set(number)
-    waiting.append(number)
-    open_proposals.set(waiting)
+    rule = "parameters" if kind == "set_parameters" else "members"
+    call("policy", "put", number=number, rule=rule, closes=activation - NOTICE, institution=institution)
+    check_change(kind, payload, activation)
     proposals[number] = {
         "kind": kind, "payload": payload, "activation": activation, "opened": height(),
-        "voters": voters, "approve": [], "reject": [], "status": "open", "problem": "",
+        "status": "open", "problem": "",
     }
     emit("proposed", proposal=number, kind=kind, activation=activation)
     return number
@@ -128,30 +116,29 @@ def vote(proposal: int, approve: bool, institution: str = "") -> str:
 
     An institution may vote again while the proposal is open; its last vote counts.
     """
-    require(proposal in proposals, "unknown_proposal", "no proposal has that number")
-    ballot = proposals[proposal]
-    require(ballot["status"] == "open", "proposal_closed", "the vote is over")
-    require(ballot["activation"] >= height() + NOTICE, "too_late", "the height of the change is too near")
-    voter = governor_of(ballot["voters"], institution)
-    ballot["approve"] = [other for other in ballot["approve"] if other != voter]
-    ballot["reject"] = [other for other in ballot["reject"] if other != voter]
-    if approve:
-        ballot["approve"].append(voter)
-    else:
-        ballot["reject"].append(voter)
-    count = len(ballot["voters"])
-    if 3 * len(ballot["approve"]) > 2 * count:
-        ballot["problem"] = problem_with(ballot["kind"], ballot["payload"], ballot["activation"])
-        ballot["status"] = "passed" if ballot["problem"] == "" else "void"
-        if ballot["status"] == "passed":
-            apply_change(ballot["kind"], ballot["payload"], ballot["activation"])
-    elif 3 * (count - len(ballot["reject"])) <= 2 * count:
-        ballot["status"] = "rejected"
-    proposals[proposal] = ballot
-    if ballot["status"] != "open":
-        open_proposals.set([number for number in open_proposals.get([]) if number != proposal])
-        emit("decided", proposal=proposal, status=ballot["status"])
-    return ballot["status"]
+    return concluded(proposal, call("policy", "cast", number=proposal, approve=approve, institution=institution))
+
+
+@export
+def count(proposal: int) -> str:
+    """Let a vote whose time is over be decided; returns what became of the proposal."""
+    return concluded(proposal, call("policy", "count", number=proposal))
+
+
+def concluded(number: int, status: str) -> str:
+    if status == "open":
+        return status
+    change = proposals[number]
+    if status == "passed":
+        change["problem"] = problem_with(change["kind"], change["payload"], change["activation"])
+        if change["problem"] == "":
+            apply_change(change["kind"], change["payload"], change["activation"])
+        else:
+            status = "void"
+    change["status"] = status
+    proposals[number] = change
+    emit("decided", proposal=number, status=status)
+    return status
 
 
 @export
@@ -173,26 +160,6 @@ def rotate_key(node: str, key: str, activation: int) -> None:
 def check_notice(activation: int) -> None:
     require(activation >= height() + NOTICE, "too_late", "a change needs two blocks of notice")
     require(activation <= height() + LONGEST_NOTICE, "too_far", "at most 100,000 blocks ahead")
-
-
-def voting_institutions() -> list:
-    """The institutions that run a validator at this height, each once."""
-    voters = []
-    for member in entry_in_force(validators.get())["members"]:
-        if member["institution"] not in voters:
-            voters.append(member["institution"])
-    return voters
-
-
-def governor_of(voters: list, institution: str) -> str:
-    """The one voting institution for which the signer is governor."""
-    governor = call("registry", "holding", key=signers()[0], role="governor")
-    own = [voter for voter in governor["institutions"] if voter in voters]
-    if institution != "":
-        own = [voter for voter in own if voter == institution]
-    require(len(own) > 0, "not_a_governor", "the signer governs no institution that has a vote")
-    require(len(own) == 1, "institution_unclear", "say for which institution the vote is")
-    return own[0]
 
 
 def check_change(kind: str, payload: dict, activation: int) -> None:
@@ -575,4 +542,13 @@ def members() -> dict:
 @query
 def proposal(number: int) -> dict | None:
     """A proposal with its votes, or nothing."""
-    return proposals.get(number)
+    found = proposals.get(number)
+    if found is None:
+        return None
+    ballot = call("policy", "ballot", owner="governance", number=number)
+    if found["status"] == "open":
+        found["status"] = ballot["status"]
+    found["voters"] = [voter["institution"] for voter in ballot["voters"]]
+    found["approve"] = ballot["approve"]
+    found["reject"] = ballot["reject"]
+    return found

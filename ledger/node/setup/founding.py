@@ -283,6 +283,8 @@ class _Foundry:
         }
         arguments: list[tuple[str, dict[str, Any]]] = [
             ("governance", governance),
+            ("charter", {}),
+            ("policy", {}),
             ("registry", registry),
             (
                 "authorities",

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger.chain.codec import encode
 from ledger.chain.result import CallResult
-from ledger.crypto.hashing import SOURCE
+from ledger.chain.transaction import Call
+from ledger.contracts.host import Overlay
 from ledger.workbench.consortium import World
 
-_CHARTER = '''"""Carries out what was voted."""
-from ledger.contracts.prelude import call, export
-
-
-@export
-def carry_out(target: str, county: str, values: dict) -> None:
-    call(target, "amend", county=county, values=values)
-'''
+_GAS = 2_000_000
 
 
 def amend(world: World, contract: str, county: str = "", **values: Any) -> CallResult:
     """The contract ``charter`` passes on parameters: for one county, or for all where it is ""."""
-    name = SOURCE(_CHARTER.encode()).hex()
-    lent = {
-        b"governance/contracts/charter": encode({"version": 1, "source": name, "from": 0}),
-        b"governance/sources/" + name.encode(): encode(_CHARTER),
-    }
-    kept = {key: world.state.get(key) for key in lent}
-    world.state.update(lent)
-    result = world.call(
-        "chief", "charter", "carry_out", target=contract, county=county, values=values
-    )
-    for key, value in kept.items():
-        if value is None:
-            del world.state[key]
-        else:
-            world.state[key] = value
+    world.height += 1
+    overlay = Overlay(world.state.get)
+    call = Call(contract, "amend", {"county": county, "values": values})
+    result = world.machine.apply(overlay, world.context, call, "export", _GAS)
+    for key, value in overlay.writes().items():
+        assert value is not None
+        world.state[key] = value
     return result
 
 

@@ -8,7 +8,7 @@ from ledger.chain import merkle
 from ledger.chain.codec import encode
 from ledger.chain.pointer import commitment
 from ledger.chain.transaction import Call
-from tests.support.language import KEY, OTHER_KEY, Bench, record, run, value_of
+from tests.support.language import KEY, OTHER_KEY, Bench, entry, record, run, value_of
 
 STORE = """
 entries = Map("entries")
@@ -305,8 +305,10 @@ def test_only_exports_and_queries_are_called(method: str, code: str) -> None:
 def test_a_contract_that_is_not_there_or_not_yet_is_unknown() -> None:
     bench = Bench(caller=CALLER)
     assert bench.call("do", contract="caller", method="read").error.startswith("unknown_contract")
-    record(bench.state, "later", "from ledger.contracts.prelude import export\n"
-           "@export\ndef go() -> int:\n    return 1\n", since=5)  # fmt: skip
+    source = (
+        "from ledger.contracts.prelude import export\n@export\ndef go() -> int:\n    return 1\n"
+    )
+    record(bench.state, "later", source, schedule=[entry(source, since=5)])
     assert bench.call("go", contract="later").error.startswith("unknown_contract")
     bench.height = 5
     assert bench.call("go", contract="later").value == 1

@@ -188,7 +188,7 @@ def test_a_new_version_of_a_contract_is_used_from_the_next_call_on() -> None:
 
 def test_a_state_with_another_source_than_recorded_is_a_fault_of_the_store() -> None:
     bench = Bench(c=COUNTER)
-    key = next(key for key in bench.state if key.startswith(b"governance/sources/"))
+    key = next(key for key in bench.state if key.startswith(b"charter/sources/"))
     bench.state[key] = encode("something else")
     with pytest.raises(Malformed):
         bench.call("add", n=1)
@@ -255,24 +255,26 @@ def test_the_deepest_nesting_that_the_language_allows_fits_on_the_stack(expressi
     assert first.results[0].calls[0].error.partition(":")[0] in ("", "too_deep")
 
 
-def governance() -> str:
-    return (
-        IMPORT
-        + """
+CHARTER = (
+    IMPORT
+    + """
 records = Map("contracts")
 sources = Map("sources")
-members = Value("members")
 
 @init
-def setup(names: list, contracts: list) -> None:
-    members.set(names)
+def setup(contracts: list) -> None:
     for contract in contracts:
         text = contract["source"]
         name = digest(b"health-ledger/contract-source\\x00" + text.encode()).hex()
-        records[contract["name"]] = {"version": 1, "source": name, "from": height()}
+        entry = {"version": 1, "source": name, "from": height(), "paused": "", "due": 0}
+        records[contract["name"]] = [entry]
         sources[name] = text
 """
-    )
+)
+GOVERNANCE = (
+    IMPORT
+    + 'members = Value("members")\n@init\ndef setup(names: list) -> None:\n    members.set(names)\n'
+)
 
 
 def genesis(*contracts: GenesisContract) -> Genesis:
@@ -284,14 +286,15 @@ def test_a_genesis_runs_every_init_in_order() -> None:
     third = IMPORT + "@query\ndef ask() -> int:\n    return 7\n"
     execution = Machine().genesis(
         genesis(
-            GenesisContract("governance", governance(), {"names": ["a"]}),
+            GenesisContract("governance", GOVERNANCE, {"names": ["a"]}),
+            GenesisContract("charter", CHARTER, {}),
             GenesisContract("second", second, {"x": 4}),
             GenesisContract("third", third, {}),
         )
     )
     assert decode_value(execution.writes[b"second/v"] or b"", limit=100) == [4, 1_000]
     identity = hashing.SOURCE(third.encode()).hex()
-    assert execution.writes[f"governance/sources/{identity}".encode()] == encode(third)
+    assert execution.writes[f"charter/sources/{identity}".encode()] == encode(third)
     answer = Machine().query(
         execution.writes.get, BlockContext(CHAIN, 0, 1_000), "third", "ask", {}
     )
@@ -301,21 +304,22 @@ def test_a_genesis_runs_every_init_in_order() -> None:
 @pytest.mark.parametrize(
     ("contracts", "message"),
     [
-        ([("governance", governance(), {})], "governance.setup: bad_arguments: setup needs names"),
+        ([("governance", GOVERNANCE, {})], "governance.setup: bad_arguments: setup needs names"),
         ([("governance", "import os", {})], "governance: 1:1: E011"),
         (
-            [("governance", governance(), {"names": []}), ("b", IMPORT + "@query\ndef a() -> int:\n"
+            [("governance", GOVERNANCE, {"names": []}), ("b", IMPORT + "@query\ndef a() -> int:\n"
               "    return 1\n", {"x": 1})],
             "b has no init",
         ),
         (
-            [("governance", governance().replace("sources[name]", "sources['a']"), {"names": []})],
+            [("governance", GOVERNANCE, {"names": []}),
+             ("charter", CHARTER.replace("sources[name]", "sources['a']"), {})],
             "source is not in the state",
         ),
         (
-            [("governance", governance().replace("records[contract", "records['x' + contract"),
-              {"names": []})],
-            "governance did not record the contract governance",
+            [("governance", GOVERNANCE, {"names": []}),
+             ("charter", CHARTER.replace("records[contract", "records['x' + contract"), {})],
+            "the charter did not record the contract governance",
         ),
     ],
 )  # fmt: skip

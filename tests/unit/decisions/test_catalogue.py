@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.contracts.host import VERDICTS
+from ledger.contracts.grammar import VERDICTS
 from ledger.contracts.sources import LIBRARY, library_source
 from ledger.decisions import words
 from ledger.decisions.catalogue import clauses, fields_of, reason, said

@@ -9,8 +9,6 @@ from ledger.chain.constitution import (
     parameters_at,
     validators_at,
 )
-from ledger.contracts.sources import library_sources
-from ledger.crypto import hashing
 from tests.support.contracts import NODES, World, key_of
 from tests.support.sources import constant
 
@@ -55,15 +53,6 @@ def test_the_genesis_writes_what_the_protocol_reads(world: World) -> None:
     validators = validators_at(world.state.get, 1)
     assert [member.node for member in validators.members] == list(NODES)
     assert parameters_at(world.state.get, 1).view_timeout == 2000
-
-
-def test_the_code_of_every_contract_is_in_the_state(world: World) -> None:
-    for name, source in library_sources().items():
-        digest = hashing.SOURCE(source.encode()).hex()
-        assert world.entry(f"governance/contracts/{name}") == {
-            "version": 1, "source": digest, "from": 0,
-        }  # fmt: skip
-        assert world.entry(f"governance/sources/{digest}") == source
 
 
 def test_the_bounds_are_those_of_the_protocol() -> None:

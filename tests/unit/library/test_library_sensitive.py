@@ -95,7 +95,7 @@ def test_nothing_on_the_chain_names_what_is_protected(world: World) -> None:
         assert all(
             word not in value
             for key, value in world.state.items()
-            if not key.startswith((b"sources", b"governance"))
+            if not key.startswith(b"charter/sources/")
         )
 
 

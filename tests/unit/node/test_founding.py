@@ -9,11 +9,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger.chain.constitution import PARAMETER_BOUNDS, validators_at
-from ledger.chain.genesis import read_genesis
+from ledger.chain.genesis import Genesis, read_genesis
 from ledger.contracts.machine import Machine
 from ledger.crypto import keyfile
 from ledger.crypto.keyfile import WrongPassphrase
@@ -58,15 +59,19 @@ def test_a_founding_says_what_was_founded(network: Founding) -> None:
     assert network.chain_id == read_genesis(network.home / "genesis.json").chain_id()
 
 
+def arguments_of(genesis: Genesis, name: str) -> dict[str, Any]:
+    return next(contract.arguments for contract in genesis.contracts if contract.name == name)
+
+
 def test_the_genesis_holds_members_nodes_and_every_parameter(network: Founding) -> None:
     genesis = read_genesis(network.home / "genesis.json")
     assert genesis.created == NOW
     assert [contract.name for contract in genesis.contracts] == list(network.contracts)
-    assert network.contracts[:3] == ("governance", "registry", "authorities")
+    assert network.contracts[:3] == ("governance", "charter", "policy")
     arguments = genesis.contracts[0].arguments
     assert set(arguments["parameters"]) == set(PARAMETER_BOUNDS)
     assert {member["id"] for member in arguments["institutions"]} == set(network.institutions)
-    certificates = genesis.contracts[2].arguments["certificates"]
+    certificates = arguments_of(genesis, "authorities")["certificates"]
     assert set(certificates) == set(network.institutions)
     for institution, pem in certificates.items():
         read_authority(institution, pem)
@@ -80,7 +85,7 @@ def test_every_node_is_a_registered_records_officer(network: Founding) -> None:
     nodes = {node["id"]: node["key"] for node in genesis.contracts[0].arguments["nodes"]}
     registered = {
         person["id"]: person["keys"]
-        for person in genesis.contracts[1].arguments["people"]
+        for person in arguments_of(genesis, "registry")["people"]
         if person["roles"] == ["node", "records-officer"]
     }
     assert registered == {node: [key] for node, key in nodes.items()}
@@ -101,7 +106,7 @@ def test_the_order_on_the_chain_does_not_tell_who_is_who(network: Founding) -> N
     genesis = read_genesis(network.home / "genesis.json")
     listed = [
         person["id"]
-        for person in genesis.contracts[1].arguments["people"]
+        for person in arguments_of(genesis, "registry")["people"]
         if person["roles"] != ["node", "records-officer"]
     ]
     assert listed == sorted(person.id for person in load_people(network.home))

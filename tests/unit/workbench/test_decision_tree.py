@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ledger.cli.main import app
 from ledger.contracts.checker import read_contract
-from ledger.contracts.host import VERDICTS
+from ledger.contracts.grammar import VERDICTS
 from ledger.contracts.sources import library_sources
 from ledger.workbench.drawing import _WIDTH, Layout, draw
 from ledger.workbench.reading import as_text, shown
