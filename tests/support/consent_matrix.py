@@ -210,8 +210,8 @@ def page_section(found: dict[str, Any]) -> str:
     lines = [
         f"{len(cells())} requests each: {len(WHO)} requesters, {len(PURPOSES)} purposes, "
         f"{len(RECORDS)} records, {len(TIMES)} times. *There* is the hospital, "
-        "Organization/f001. A request in no row is neither permitted nor denied by the consent, so the ledger denies it "
-        "unless another rule permits.",
+        "Organization/f001. A request in no row is neither permitted nor denied by the consent, so "
+        "the ledger denies it unless another rule permits.",
         "",
     ]
     for name, forms in found["tables"].items():
