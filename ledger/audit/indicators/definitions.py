@@ -97,6 +97,13 @@ INDICATORS: Final = (
     ),
     Indicator("consents", "consents in force", "stock", grouped=False),
     Indicator("family doctors", "family-doctor contracts in force", "stock"),
+    Indicator("chronic care", "patients in programmes of chronic care", "stock"),
+    Indicator(
+        "follow-ups",
+        "follow-ups of patients in chronic care",
+        "counts",
+        shares=(Share("in time", ("in time",)),),
+    ),
     Indicator("cohorts", "agreements to research in force", "stock", grouped=False),
     Indicator(
         "reports", "reports to public health", "counts", shares=(Share("in time", ("in time",)),)

@@ -198,6 +198,24 @@ def _contract_ended(tally: Tally, what: Happening) -> None:
     tally.change("family doctors", what.fields["contract"], what.time, "ended")
 
 
+def _enrolled(tally: Tally, what: Happening) -> None:
+    fields = what.fields
+    identity = f"{fields['programme']} {fields['subject']}"
+    tally.begin(
+        "chronic care", identity, fields["institution"], what.time, "in force", fields["until"]
+    )
+
+
+def _left_programme(tally: Tally, what: Happening) -> None:
+    identity = f"{what.fields['programme']} {what.fields['subject']}"
+    tally.change("chronic care", identity, what.time, "ended")
+
+
+def _followed_up(tally: Tally, what: Happening) -> None:
+    category = "late" if what.fields["late"] else "in time"
+    tally.count("follow-ups", category, what.fields["institution"], what.time)
+
+
 def _joined(tally: Tally, what: Happening) -> None:
     fields = what.fields
     identity = f"{fields['subject']} {fields['study']}"
@@ -244,6 +262,9 @@ _HANDLERS: Final[dict[tuple[str, str], Callable[[Tally, Happening], Any]]] = {
     ("family_doctor", "signed"): _signed,
     ("family_doctor", "renewed"): _renewed,
     ("family_doctor", "ended"): _contract_ended,
+    ("chronic", "enrolled"): _enrolled,
+    ("chronic", "left"): _left_programme,
+    ("chronic", "followed_up"): _followed_up,
     ("research", "joined"): _joined,
     ("research", "left"): _left_study,
     ("public_health", "reported"): _reported,

@@ -299,6 +299,35 @@ def test_agreements_to_research_in_force(world: Watched) -> None:
     assert world.tells()["cohorts"].shown.number == 0
 
 
+def test_chronic_care_tells_who_is_enrolled_and_whether_follow_ups_are_in_time(
+    world: Watched,
+) -> None:
+    world.does(
+        "chief", "chronic", "begin", programme="k7", institution="city", kinds=["laboratory"],
+        level="N", followup_days=90, participants=["township"],
+    )  # fmt: skip
+    for subject in (PATIENT, NEIGHBOUR):
+        world.does(
+            subject, "chronic", "enrol", programme="k7", subject=subject, institution="township",
+            doctors=[{"person": "wang", "institution": "township"}],
+            until=world.time + 365 * DAY,
+        )  # fmt: skip
+    # Due every ninety days: three times in time, then once late.
+    for pause in (80, 80, 80, 100):
+        world.later(pause * DAY)
+        for subject in (PATIENT, NEIGHBOUR):
+            world.does("wang", "chronic", "follow_up", programme="k7", subject=subject)
+    told = world.tells(least=3, by="county")["follow-ups"]
+    assert numbers(told) == {"in time": None, "late": None}
+    assert (told.shown.number, told.shares["in time"]) == (8, {})
+    enrolled = [item for (family, _), item in world.tally.items.items() if family == "chronic care"]
+    assert [item.at(world.time) for item in enrolled] == [("in force", START + 365 * DAY)] * 2
+    world.does(PATIENT, "chronic", "leave", programme="k7", subject=PATIENT)
+    assert [item.at(world.time)[0] for item in enrolled] == ["ended", "in force"]
+    world.later(25 * DAY)
+    assert world.tells()["chronic care"].shown.number == 0
+
+
 # --- Months and files -----------------------------------------------------------------------------
 
 
