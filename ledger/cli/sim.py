@@ -28,7 +28,7 @@ def sim(
     followers: Annotated[int, typer.Option(min=0, max=500, help="Nodes that only follow.")] = 0,
     faults: Annotated[
         str,
-        typer.Option(help="What goes wrong, with commas between; 'all', or 'none'."),
+        typer.Option(help="What goes wrong, with commas between; 'all', 'none'."),
     ] = "all",
     heights: Annotated[int, typer.Option(min=1, help="Blocks after which trouble ends.")] = 10,
     seconds: Annotated[
@@ -138,15 +138,17 @@ def _play(name: str, seed: int, *, trace: bool, as_json: bool) -> None:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    from ledger.sim.trouble import TROUBLES
+    from ledger.sim.trouble import RARE, TROUBLES
 
-    if text in ("all", "none"):
-        return tuple(TROUBLES) if text == "all" else ()
-    kinds = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    unknown = [kind for kind in kinds if kind not in TROUBLES]
+    known = {**TROUBLES, **RARE}
+    kinds: dict[str, None] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        if part != "none":
+            kinds.update(dict.fromkeys(TROUBLES if part == "all" else (part,)))
+    unknown = [kind for kind in kinds if kind not in known]
     if unknown:
-        fail(f"no fault is called {unknown[0]!r}; there are {', '.join(TROUBLES)}", ExitCode.USAGE)
-    return kinds
+        fail(f"no fault is called {unknown[0]!r}; there are {', '.join(known)}", ExitCode.USAGE)
+    return tuple(kinds)
 
 
 def _value(outcome: Outcome, trace: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from random import Random
 
 from ledger.sim.actors.catalogue import liars_of
 from ledger.sim.checker import Broken, Reference
-from ledger.sim.trouble import LASTING, TROUBLES
+from ledger.sim.trouble import LASTING, RARE, TROUBLES
 from ledger.sim.weather import Line
 from ledger.sim.world import World
 
@@ -67,7 +67,7 @@ def explore(
     """Make trouble of the named kinds until there are enough blocks or the time is up, then settle.
 
     Args:
-        faults: names from `ledger.sim.trouble.TROUBLES`.
+        faults: names from `ledger.sim.trouble.TROUBLES`, or from `RARE`.
         audit: also replay the chain as an auditor does, which doubles the time of a run.
         keep_trace: hand the lines of the trace over with the outcome.
         reference: executes every block once more, in another way.
@@ -136,9 +136,11 @@ def _found(world: World) -> None:
 def _disturb(
     world: World, random: Random, acts: dict[str, int], heights: int, trouble_ms: float
 ) -> None:
-    kinds = sorted(acts)
+    every = {**TROUBLES, **RARE}
+    kinds = sorted(set(acts) - set(RARE))
     if len(kinds) > 3:  # few at a time bring a run further than all of them do
         kinds = random.sample(kinds, random.randint(1, len(kinds)))
+    kinds += sorted(set(acts) & set(RARE))
     violence = random.choice((0.2, 0.5, 1.0))
     end = world.now_ms + trouble_ms
     while world.now_ms < end and world.checker.height < heights:
@@ -146,7 +148,7 @@ def _disturb(
             kind = random.choice(kinds)
             acts[kind] += 1
             world.trace.note("", f"trouble: {kind}")
-            TROUBLES[kind](world, random)
+            every[kind](world, random)
         for _ in range(random.randrange(3)):
             running = world.running
             if running:

@@ -11,10 +11,15 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
+from ledger.client.builder import call
 from ledger.sim.actors.catalogue import LIES, corrupt, liars_of
 from ledger.sim.actors.proposing import SPOILS
 from ledger.sim.disk import Remains
 from ledger.sim.world import World
+
+#: The fewest validators that are elected, and how many blocks ahead.
+SMALLEST: Final = 4
+NOTICE: Final = (5, 8, 12)
 
 #: Does something bad, or takes something bad back.
 Act = Callable[[World, Random], None]
@@ -104,11 +109,16 @@ def spared(world: World, random: Random) -> str | None:
 
     One that was hit already counts once only, and may be hit again.
     """
-    hit = [
+    hit = _hit(world)
+    left = [name for name in world.validators if world.elections.bears({*hit, name})]
+    return random.choice(left) if left else None
+
+
+def _hit(world: World) -> list[str]:
+    """Who has been hit for good."""
+    return [
         name for name in world.validators if name in world.checker.liars or world.disk[name].damaged
     ]
-    left = (len(world.validators) - 1) // 3 - len(hit)
-    return random.choice(hit if left <= 0 else list(world.validators)) if hit or left else None
 
 
 def backup(world: World, random: Random) -> None:
@@ -156,8 +166,39 @@ def byzantine(world: World, random: Random) -> None:
         corrupt(world, name, *random.sample(_CHOICE, random.randint(1, 4)))
 
 
+def membership(world: World, random: Random) -> None:
+    """A governor proposes other validators out of those that are ready; the next time, all vote."""
+    running = [member.name for member in world.running]
+    if not running:
+        return
+    name, governors = random.choice(running), world.consortium.governors
+    ballot, world.elections.ballot = world.elections.ballot, None
+    if ballot is None:
+        ready = [one for one in running if world.status(one).ready_to_vote]
+        if len(ready) < SMALLEST:
+            return
+        members = random.sample(ready, random.randint(SMALLEST, len(ready)))
+        if world.elections.propose(members, _hit(world)):
+            told = call(
+                "governance",
+                "propose",
+                kind="set_validators",
+                payload={"nodes": members},
+                activation=world.checker.height + random.choice(NOTICE),
+            )
+            world.elections.ballot = world.submit(name, told, signer=random.choice(governors))
+        return
+    outcome = world.node(name).service.outcome(ballot.transaction.id)
+    if outcome is None:  # not final there; sometimes that is all that ever becomes of it
+        world.elections.ballot = ballot if random.random() < 0.8 else None
+    elif outcome[2].calls[0].ok:
+        for governor in governors:
+            told = call("governance", "vote", proposal=outcome[2].calls[0].value, approve=True)
+            world.submit(name, told, signer=governor)
+
+
 #: What `World.settle` does not undo.
-LASTING: Final = frozenset({"backup", "flip", "byzantine"})
+LASTING: Final = frozenset({"backup", "flip", "byzantine", "membership"})
 
 #: By the names that the command line has for them.
 TROUBLES: Final[dict[str, Act]] = {
@@ -172,3 +213,6 @@ TROUBLES: Final[dict[str, Act]] = {
     "flip": flip,
     "byzantine": byzantine,
 }
+
+#: What happens only where it is asked for by name, so that seeds go on to mean what they did.
+RARE: Final[dict[str, Act]] = {"membership": membership}

@@ -24,6 +24,7 @@ from ledger.sim.checker import Broken, Checker, Reference
 from ledger.sim.client import WINDOW, Clients, Ticket, send
 from ledger.sim.clock import SimClock
 from ledger.sim.disk import Image, Remains, SimDisk
+from ledger.sim.elections import Elections
 from ledger.sim.founding import Consortium, consortium, memory_directory
 from ledger.sim.loop import Process, SimLoop
 from ledger.sim.machines import Machines
@@ -79,6 +80,7 @@ class World:
         self.network.watchers.append(self.checker.sent)
         widest = (parameters or {}).get("validity_window", WINDOW)
         self.clients = Clients(self.consortium, self._random("clients"), min(WINDOW, widest))
+        self.elections = Elections(self.consortium.validators)
         #: What was found broken, one sentence each.
         self.complaints: list[str] = []
         self.machines = Machines(

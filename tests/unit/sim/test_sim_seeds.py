@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from ledger.sim.explore import explore
-from ledger.sim.trouble import TROUBLES
+from ledger.sim.explore import explore, sizes
+from ledger.sim.trouble import RARE, TROUBLES
 
 PROGRAM = """
 from ledger.sim.explore import explore
@@ -44,6 +44,22 @@ def test_no_fault_alone_breaks_an_invariant(fault: str):
         outcome = explore(seed, faults=(fault,), audit=True)
         assert not outcome.broken, outcome.broken
         assert outcome.acts[fault]
+
+
+@pytest.mark.parametrize("seed", [1, 4, 6, 7])
+def test_validators_change_amid_all_other_faults(seed: int):
+    """These seeds are known to put at least one other set of validators in force."""
+    validators, followers = sizes(seed)
+    outcome = explore(
+        seed,
+        validators=validators,
+        followers=followers,
+        faults=(*TROUBLES, *RARE),
+        heights=40,
+        trouble_ms=120_000,
+    )
+    assert not outcome.broken, outcome.broken
+    assert outcome.acts["membership"] > 3
 
 
 def test_all_faults_together_break_no_invariant():
