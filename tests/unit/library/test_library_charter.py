@@ -259,6 +259,38 @@ def test_a_county_can_have_parameters_of_its_own(world: World) -> None:
     assert lasts == {"gao": 12, "wang": 2}
 
 
+SCHEDULE = {
+    "receivers": ["cdc"], "classes": ["condition"], "level": "V", "due_hours": 2, "back_days": 7,
+    "open_days": 7, "tell_days": 0,
+}  # fmt: skip
+ENTRY = {
+    "kinds": ["charity"], "purposes": ["SUPNWK"], "classes": ["claim"], "level": "N",
+    "fields": ["cost"], "basis": "consent", "days": 10,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "county", "values"),
+    [
+        ("public_health", "Zichang", {"within-2-hours": SCHEDULE}),
+        ("cross_sector", "Zichang", {"charity-aid": ENTRY}),
+        ("insurance", "Zichang", {"covers": ["inpatient"]}),
+        ("supervision", "Zichang", {"sample": 3}),
+        ("processor", "Zichang", {"delete_hours": 1}),
+        ("staff_work", "Zichang", {"session_hours": 8}),
+        ("research", "", {"abroad": ["overseas", "uni"]}),
+    ],
+)
+def test_the_terms_of_legal_duties_change_by_vote(
+    world: World, name: str, county: str, values: dict[str, Any]
+) -> None:
+    number = proposed(world, "set_parameters_of", name=name, county=county, values=values)
+    world.height = passes(world, number)
+    world.does("he", "charter", "carry_out", proposal=number)
+    place = f"{name}/counties/{county}" if county else f"{name}/settings"
+    assert values.items() <= world.entry(place).items()
+
+
 def test_parameters_that_the_contract_refuses_stay_as_they_were(world: World) -> None:
     number = proposed(
         world, "set_parameters_of", name="access", county="", values={"permit_hours": 0}
