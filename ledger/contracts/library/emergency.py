@@ -215,6 +215,9 @@ def review(emergency: str, institution: str, upheld: bool, note: bytes) -> None:
         abuses[person] = abuses.get(person, 0) + 1
         barred[person] = now() + abuses[person] * terms_of(case["county"])["bar_days"] * DAY
         emit("barred", person=person, institution=case["institution"], until=barred[person])
+        for expert in case["experts"]:
+            if (emergency, expert) in experts:
+                del experts[emergency, expert]
 
 
 @export

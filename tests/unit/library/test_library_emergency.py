@@ -362,6 +362,17 @@ def test_the_physician_sends_an_expert_away(world: World) -> None:
     assert world.requests("he", record, "ETREAT", case=emergency)["outcome"] == "deny"
 
 
+@pytest.mark.parametrize(("upheld", "outcome"), [(True, "permit"), (False, "deny")])
+def test_abuse_sends_the_experts_away_and_an_emergency_that_was_real_does_not(
+    world: World, upheld: bool, outcome: str
+) -> None:
+    emergency = broken(world)
+    call_in(world, emergency)
+    review(world, emergency, upheld=upheld)
+    decision = world.requests("he", world.anchored(), "ETREAT", case=emergency)
+    assert decision["outcome"] == outcome
+
+
 @pytest.mark.parametrize(
     ("signer", "change", "code"),
     [
