@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ledger.chain.tokens import LabelKey, tokens_root
+from ledger.fhir.consent import Computable, Directory, import_consent
 from ledger.fhir.labels import sensitivity_lineage
 from tests.support.contracts import DAY, NEIGHBOUR, PATIENT, START, World, name_of
 
@@ -408,3 +409,46 @@ def test_nobody_declares_anything_for_the_dead(world: World) -> None:
 def test_only_the_registry_tells_of_deaths(world: World) -> None:
     assert world.refuses("clerk", "consent", "end_with_death", subject=PATIENT) == "registry_only"
     assert world.refuses("clerk", "registry", "enlist") == "not_a_listener"
+
+
+# --- Groups -----------------------------------------------------------------------------------
+
+
+def test_who_joins_a_group_later_has_no_part_in_what_was_given_to_it(world: World) -> None:
+    """A group is written down as its members of that day; the contract knows no groups at all."""
+    recipient = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+    resource = {
+        "resourceType": "Consent", "status": "active",
+        "scope": {"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/consentscope",
+            "code": "patient-privacy",
+        }]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": "Patient/1"},
+        "policyRule": {"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN",
+        }]},
+        "provision": {"type": "permit", "actor": [{
+            "role": {"coding": [{"system": recipient, "code": "IRCP"}]},
+            "reference": {"reference": "CareTeam/1"},
+        }]},
+    }  # fmt: skip
+
+    def adopts(identity: str, members: tuple[str, ...]) -> None:
+        directory = Directory(persons={"Patient/1": PATIENT}, groups={"CareTeam/1": members})
+        outcome = import_consent(resource, directory)
+        assert isinstance(outcome, Computable)
+        world.does(
+            PATIENT, "consent", "adopt", id=identity, subject=PATIENT, source=bytes(32),
+            rules=[dict(rule) for rule in outcome.rules],
+        )  # fmt: skip
+
+    adopts("before", ("gao",))
+    assert effect(world, requester="gao") == "permit"
+    assert effect(world, requester="wang") == "none"
+    adopts("after", ("gao", "wang"))
+    assert effect(world, requester="wang") == "permit"
+    world.does(PATIENT, "consent", "withdraw", id="after")
+    assert effect(world, requester="wang") == "none"
+    arguments = {"id": "c", "subject": PATIENT, "scope": {**SCOPE, "groups": ["CareTeam/1"]}}
+    assert world.refuses(PATIENT, "consent", "grant", **arguments) == "unknown_part"

@@ -317,3 +317,23 @@ def test_what_is_held_back_has_bounds(world: World) -> None:
     assert not_amended(world, "own_access", delayed=["diary"]) == "unknown_class"
     assert not_amended(world, "own_access", "Yan'an", kin_days=5) == "same_everywhere"
     assert not_amended(world, "own_access", colour=1) == "unknown_parameter"
+
+
+def test_who_read_in_her_place_reads_no_more_after_her_death(world: World) -> None:
+    world.does(
+        PATIENT, "delegation", "empower", subject=PATIENT, delegate=SON, kinds=[], level="V",
+        until=START + 90 * DAY, speaks=True,
+    )  # fmt: skip
+    world.does(
+        "clerk,he", "guardianship", "enter", child=CHILD, guardian=MOTHER, ground="parent",
+        turns_14=1_853_942_400_000, institution="city", evidence=PROOF,
+    )  # fmt: skip
+    hers, childs = world.anchored(), world.anchored(subject=CHILD)
+    assert rule(world, hers, SON, "PWATRNY") == "delegation:attorney"
+    assert rule(world, childs, MOTHER, "FAMRQT") == "guardianship:guardian-of-child"
+    for subject in (PATIENT, CHILD):
+        world.does("clerk,he", "registry", "died", id=subject, institution="city", form=PROOF)
+    assert rule(world, hers, SON, "PWATRNY") == NOTHING
+    assert rule(world, childs, MOTHER, "FAMRQT") == NOTHING
+    enters_kin(world, MOTHER, subject=CHILD, kinship="parent")
+    assert rule(world, childs, MOTHER, "FAMRQT") == "next-of-kin"
