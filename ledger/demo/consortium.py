@@ -31,6 +31,10 @@ class ProcessBackend:
     def now(self) -> int:
         return now_ms()
 
+    @property
+    def height(self) -> int:
+        return int(self._stage.client(self._last).status()["height"])
+
     def act(self, institution: str, signers: Sequence[Account], call: Call) -> Outcome:
         client = self._stage.at(institution)
         height = int(client.status()["height"])

@@ -32,6 +32,10 @@ class Backend(Protocol):
     def now(self) -> int:
         """The block time that the next call will about have, in milliseconds since 1970 UTC."""
 
+    @property
+    def height(self) -> int:
+        """The height of the newest block."""
+
     def act(self, institution: str, signers: Sequence[Account], call: Call) -> Outcome:
         """Send a call, signed by the caller and the co-signers, and wait until it is final.
 

@@ -40,6 +40,10 @@ class DirectBackend:
     def now(self) -> int:
         return self._time + _PACE
 
+    @property
+    def height(self) -> int:
+        return self._height
+
     def act(self, institution: str, signers: Sequence[Account], call: Call) -> Outcome:
         del institution
         self._height += 1

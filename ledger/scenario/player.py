@@ -263,6 +263,7 @@ class Player:
                     raise _Otherwise(f"{name} is {value.get(name)!r}, in {value!r}")
 
     def _resolved(self, arguments: Arguments) -> dict[str, Any]:
+        self._things.height = self._backend.height
         return self._things.resolve_all(arguments, self._backend.now)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -45,11 +46,13 @@ class Things:
     """Everything that has a name in a scenario.
 
     ``results``: what calls returned, and decisions on requests, by the names given behind ``as``.
+    ``height``: of the newest block, as far as the player has said.
     """
 
     cast: Cast
     records: dict[str, Held] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
+    height: int = 0
 
     def make(self, act: Anchors, now: int) -> Held:
         """A record as its holder would describe it, taken before ``now``."""
@@ -132,6 +135,12 @@ class Things:
         return _REFERENCES[reference.kind](self, reference.arguments[0])
 
 
+def _block(things: Things, text: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,9}", text):
+        raise NothingThere("block(…) takes a number of blocks such as +10")
+    return things.height + int(text)
+
+
 def _month(reference: Reference, now: int) -> int:
     """The beginning, in China's time, of the month that a moment such as ``+8years`` falls in."""
     (text,) = reference.arguments if len(reference.arguments) == 1 else ("",)
@@ -160,6 +169,7 @@ _REFERENCES: Final[dict[str, Callable[[Things, str], Any]]] = {
     "request": lambda things, name: things.result(f"{name}.id"),
     "result": lambda things, name: things.result(name),
     "key": lambda things, label: things.cast.account(label).id,
+    "block": _block,
     "labelkey": lambda things, label: things.label_key(label).for_labels,
     "bytes": lambda _things, text: text.encode(),
 }

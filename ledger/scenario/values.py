@@ -13,7 +13,7 @@ from typing import Final
 #: What a text in front of round brackets can stand for; `ledger.scenario.resolving` knows how.
 REFERENCES: Final = (
     "record", "name", "pointer", "labels", "digest", "form", "hash", "hex", "request", "result",
-    "key", "bytes", "token", "labelkey", "month",
+    "key", "bytes", "token", "labelkey", "month", "block",
 )  # fmt: skip
 
 UNITS: Final = {

@@ -41,6 +41,10 @@ class SimBackend:
     def now(self) -> int:
         return self._world.nodes[self._first].clock()
 
+    @property
+    def height(self) -> int:
+        return max(self._world.heights().values())
+
     def act(self, institution: str, signers: Sequence[Account], call: Call) -> Outcome:
         world = self._world
         node = self._homes.get(institution, self._first)

@@ -250,6 +250,7 @@ def test_labels_are_tokens_of_the_patients_key_and_a_denial_names_one(home: Path
     [
         ("token(li)", "takes a person and a label"),
         ("record(ecg, ecg)", "takes one name"),
+        ("block(soon)", "takes a number of blocks"),
         ("month(soon)", "takes a time such as"),
         ("month(+1year, +1year)", "takes a time such as"),
     ],
@@ -261,6 +262,17 @@ def test_a_reference_with_other_arguments_cannot_be_played(
     with pytest.raises(Unmet, match="cannot be played") as caught:
         Player(scenario, DirectBackend(home), Cast(load_people(home), "told")).play()
     assert what in str(caught.value)
+
+
+def test_a_vote_names_a_height_that_is_to_come(home: Path) -> None:
+    played = play(
+        home,
+        """gov-commission does charter.propose kind=set_parameters_of payload={name: recognition, county: X, values: {visit_hours: 12}} activation=block(+1) reason=law words=w refuses too_late
+        gov-commission does charter.propose kind=set_parameters_of payload={name: recognition, county: X, values: {visit_hours: 12}} activation=block(+9) reason=law words=w as p
+        expect event charter.proposed proposal=result(p) activation=block(+8)
+        """,  # noqa: E501 - a line of a scenario is one line
+    )
+    assert played.refusals == {"too_late": 1}
 
 
 def test_a_month_begins_at_midnight_in_china(home: Path) -> None:
