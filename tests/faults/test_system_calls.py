@@ -7,9 +7,6 @@ carried on to the same end. `LEDGER_FAULTS=all` tries every call, otherwise an e
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,40 +16,9 @@ from ledger.node.signing.register import Register
 from ledger.node.signing.standing import Memory
 from ledger.node.signing.watermark import Watermark
 from tests.support.chain import HandmadeChain
-from tests.support.faults import Ended, Fault, Stage, errors, kills, sample, why_not
+from tests.support.faults import FAILING, SAMPLE, Ended, Fault, Stage, chosen, errors, kills
 from tests.support.lives import BLOCKS, NODE, next_block, validate
-
-#: How many faults of each sort are tried where not all are.
-SAMPLE = 24
-#: The calls whose failure a disk or a full file system can cause.
-FAILING = ("pwrite64", "fsync", "fdatasync", "ftruncate", "openat", "unlink", "rename", "mkdir")
-
-Rows = dict[str, list[tuple[object, ...]]]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    reason = why_not()
-    if reason:
-        pytest.skip(f"no faults can be injected: {reason}")
-    with Stage(tmp_path_factory.mktemp("stage")) as stage:
-        yield stage
-
-
-def contents(path: Path) -> Rows:
-    """Every row of every table but the votes, and what SQLite says about the file."""
-    with sqlite3.connect(path) as database:
-        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
-        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        tables = [
-            name
-            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            if name != "votes"
-        ]
-        assert names
-        return {
-            name: sorted(database.execute(f'SELECT * FROM "{name}"'), key=repr) for name in tables
-        }
+from tests.support.rows import Rows, contents
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +103,6 @@ def disturbed(
     (home / "data").mkdir(parents=True)
     ended = stage.run("validate", home, watched(home), fault)
     return ended, Aftermath(home, ended, undisturbed)
-
-
-def chosen(faults: list[Fault]) -> Iterator[Fault]:
-    return sample(faults, len(faults) if os.environ.get("LEDGER_FAULTS") == "all" else SAMPLE)
 
 
 @pytest.fixture(scope="module")

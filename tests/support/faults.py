@@ -26,8 +26,12 @@ SYSCALLS = (
     "openat", "pwrite64", "write", "fsync", "fdatasync", "ftruncate", "fallocate", "rename",
     "renameat2", "unlink", "unlinkat", "mkdir", "mmap", "fchmod", "chmod", "fcntl", "link",
 )  # fmt: skip
+#: The calls whose failure a disk or a full file system can cause.
+FAILING = ("pwrite64", "fsync", "fdatasync", "ftruncate", "openat", "unlink", "rename", "mkdir")
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 30.0
+#: How many faults of each sort are tried where not all are.
+SAMPLE = 24
 
 
 def why_not() -> str:
@@ -187,6 +191,11 @@ def errors(calls: Counter[str], names: Sequence[str], kinds: Sequence[str]) -> l
         for name in names
         for onwards in (False, True)
     ]
+
+
+def chosen(faults: Sequence[Fault]) -> Iterator[Fault]:
+    """`SAMPLE` of the faults, or all with ``LEDGER_FAULTS=all``."""
+    return sample(faults, len(faults) if os.environ.get("LEDGER_FAULTS") == "all" else SAMPLE)
 
 
 def sample(faults: Sequence[Fault], wanted: int) -> Iterator[Fault]:

@@ -18,17 +18,26 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from ledger.chain.handover import Trust
+from ledger.chain.retention import Keeper, Retention
 from ledger.chain.store import Store, StoreError, StoreFull
 from ledger.chain.vote import Vote
 from ledger.node.signing.register import Register
 from ledger.node.signing.watermark import Watermark
-from tests.support.chain import HandmadeChain
+from tests.support.archived import ARCHIVED_AT
+from tests.support.chain import HandmadeChain, committee
+from tests.support.snapshots import Known, fetch_state, fetch_trail, introduce
 
 REPORT_BYTES = 64 * 1024
 NODE = "n1"
 #: The last block of a whole life; the store is closed and opened again after the second.
 BLOCKS = 4
 _CLOSED_AFTER = 2
+#: How long the chain is with which other lives begin, what `tidy` keeps of it, and how many blocks
+#: it puts into a file: two files are full then.
+LONG = 15
+KEPT = 8
+FILE_BLOCKS = 3
 
 Report = Callable[[str], None]
 
@@ -94,7 +103,62 @@ def _again_when_full(attempt: Callable[[], None]) -> None:
     raise StoreFull("no room three times")
 
 
-LIVES: dict[str, Callable[[Path, Report], None]] = {"validate": validate}
+# --- with a chain that is there already -----------------------------------------------------------
+
+
+def long_chain(path: Path) -> None:
+    """A store with `LONG` blocks, for the lives that begin with one."""
+    chain = HandmadeChain(path)
+    while chain.head.height < LONG:
+        next_block(chain)
+    chain.store.close()
+
+
+def tidy(home: Path, report: Report) -> None:
+    """What `ledger.node.housekeeping` does once: archive files, then rows, then room."""
+    store = Store.open(str(home / "data" / "ledger.db"))
+    try:
+        store.prepare_reclaiming()
+        keeper = Keeper(store, Retention(KEPT, home / "archive", FILE_BLOCKS), trust_of(store))
+        while (entry := keeper.archive(ARCHIVED_AT)) is not None:
+            report(f"archived {entry.last}")
+        for _ in keeper.prune():
+            report("step")
+        report(f"base {store.base()}")
+    finally:
+        store.close()
+
+
+def adopt(home: Path, report: Report) -> None:
+    """A newcomer takes a snapshot out of the store ``source.db``, from wherever it stands."""
+    source = Store.open(str(home / "source.db"), read_only=True)
+    store = Store.open(str(home / "data" / "ledger.db"))
+    try:
+        if store.height() < source.height():
+            anchor = introduce(Known(trust_of(source)), source, source.height())
+            fetch_state(source, store.staging(), anchor)
+            report("state")
+            fetch_trail(source, store.staging(), anchor)
+            report("trail")
+            store.begin_at(anchor)
+        report(f"block {store.height()}")
+    finally:
+        store.close()
+        source.close()
+
+
+def trust_of(store: Store) -> Trust:
+    """The genesis of a handmade chain, as somebody knows it from elsewhere."""
+    genesis = store.genesis()
+    assert genesis is not None
+    return Trust(genesis.chain_id(), committee("n1", "n2", "n3", "n4"))
+
+
+LIVES: dict[str, Callable[[Path, Report], None]] = {
+    "validate": validate,
+    "tidy": tidy,
+    "adopt": adopt,
+}
 
 
 # --- the process ---------------------------------------------------------------------------------

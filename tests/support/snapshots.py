@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,20 @@ from ledger.chain.store import Store
 
 #: What comes out of a store, changed on its way: kind and bytes.
 Tamper = Callable[[str, bytes], bytes]
+
+
+class Trusted(Protocol):
+    """Something of which somebody knows the genesis."""
+
+    @property
+    def trust(self) -> Trust: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The genesis of a chain, and nothing else of it."""
+
+    trust: Trust
 
 
 class Founded(Protocol):
@@ -30,7 +45,7 @@ def honest(_kind: str, raw: bytes) -> bytes:
     return raw
 
 
-def introduce(chain: Founded, store: Store, height: int, tamper: Tamper = honest) -> Anchor:
+def introduce(chain: Trusted, store: Store, height: int, tamper: Tamper = honest) -> Anchor:
     """The verified manifest of a snapshot that ``store`` gives of a chain."""
     introduction = Introduction(chain.trust, height)
     while True:
