@@ -342,3 +342,14 @@ def test_what_delegates_and_carers_read_ends_with_the_patients_death(world: Worl
         "township-clerk,wang", "registry", "died", id=ELDER, institution="township", form=FORM
     )
     assert rule(world) == NOTHING
+
+
+def test_a_carer_reads_nothing_when_she_acts_for_another_institution(world: World) -> None:
+    world.does(
+        "township-clerk", "registry", "affiliate", id="carer", institution="township",
+        roles=["care-worker"],
+    )  # fmt: skip
+    world.does(ELDER, "delegation", "engage", **ENGAGED)
+    record = world.anchored(subject=ELDER, kind="careplan")
+    assert world.requests("carer", record, "SUPNWK")["rule"] == "delegation:carer"
+    assert world.requests("carer", record, "SUPNWK", "township")["rule"] == NOTHING
