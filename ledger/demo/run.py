@@ -43,6 +43,8 @@ GOOD, NO, COULD_NOT_RUN = 0, 1, 3
 DEFAULT_CONFIG = "yanan.toml"
 #: Nodes that follow in the demo of a scenario, beside the four that decide.
 FOLLOWERS = 1
+#: How long its nodes may take to start: each founds thousands of members before it answers.
+READY_SECONDS = 300
 
 
 class _Stopped(BaseException):
@@ -185,7 +187,7 @@ def _play_scenario(
         nodes=len(fleet.homes),
     )
     fleet.start()
-    fleet.wait_ready()
+    fleet.wait_ready(seconds=READY_SECONDS)
     tell("home", home=founding.home)
     stage = Stage(founding, network, fleet)
     try:
