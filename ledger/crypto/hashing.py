@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 HASH_SIZE = 32
 ZERO_HASH = bytes(HASH_SIZE)
@@ -27,6 +31,10 @@ class Domain:
         """The 32-byte SHA-256 of ``tag || data``."""
         return sha256(self._prefix + data).digest()
 
+    def begin(self) -> Hash:
+        """A hash inside that domain which gets its bytes piece by piece."""
+        return sha256(self._prefix)
+
 
 GENESIS = Domain("genesis")
 TRANSACTION = Domain("transaction")
@@ -41,6 +49,7 @@ SOURCE = Domain("contract-source")
 RECORD = Domain("record")
 COMMITMENT = Domain("commitment")
 RELEASE_REQUEST = Domain("release-request")
+IMPACT = Domain("impact-report")
 POINTER_REQUEST = Domain("pointer-request")
 
 

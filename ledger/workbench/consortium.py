@@ -275,9 +275,17 @@ def _beginning(
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """The chain id and the state after the genesis, the same for every world of these contracts."""
     arguments: Any = decode_value(changed, limit=len(changed))
-    genesis = Genesis(1, "test", START, tuple(_contracts(dict(added), arguments)))
+    genesis = consortium_genesis(dict(added), arguments)
     writes = machine.genesis(genesis).writes
     return genesis.chain_id(), {key: value for key, value in writes.items() if value is not None}
+
+
+def consortium_genesis(
+    contracts: Mapping[str, str], arguments: Mapping[str, Mapping[str, Any]]
+) -> Genesis:
+    """What a `World` with these contracts and arguments begins with."""
+    given = {name: dict(values) for name, values in arguments.items()}
+    return Genesis(1, "test", START, tuple(_contracts(dict(contracts), given)))
 
 
 def _contracts(added: dict[str, str], changed: dict[str, dict[str, Any]]) -> list[GenesisContract]:
