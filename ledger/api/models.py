@@ -258,9 +258,12 @@ class StateEntry(Model):
 
 
 class QueryRequest(Model):
-    """Named arguments, written by the rule for contract values."""
+    """Named arguments, written by the rule for contract values. ``height``: the state after that
+    block; ``version``: that version of the contract instead of the one in force."""
 
     arguments: dict[str, Any] = {}
+    height: int | None = None
+    version: int | None = None
 
 
 class QueryAnswer(Model):

@@ -95,8 +95,16 @@ class NodeService(Protocol):
     def handovers(self, height: int) -> tuple[Handover, ...]:
         """The changes of the validator set that lead from genesis to the set of ``height``."""
 
-    async def query(self, contract: str, method: str, arguments: dict[str, Any]) -> CallResult:
-        """Run a read-only method on the newest state."""
+    async def query(
+        self,
+        contract: str,
+        method: str,
+        arguments: dict[str, Any],
+        height: int | None = None,
+        version: int | None = None,
+    ) -> CallResult:
+        """Run a read-only method on the newest state, or on that after an earlier block; with
+        ``version``, of that version of the contract instead of the one in force."""
 
     def status(self) -> Status: ...
 

@@ -34,6 +34,8 @@ _NOT_THERE = ("unknown_contract", "unknown_method")
 
 class _Question(msgspec.Struct, forbid_unknown_fields=True):
     arguments: dict[str, Any] = {}
+    height: Annotated[int, msgspec.Meta(ge=0, le=MAX_HEIGHT)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, le=MAX_HEIGHT)] | None = None
 
 
 _questions = msgspec.json.Decoder(_Question)
@@ -124,6 +126,8 @@ def router(service: NodeService) -> APIRouter:
             problems.UNSUPPORTED_MEDIA,
             problems.INVALID_PARAMETERS,
             problems.QUERY_FAILED,
+            problems.UNKNOWN_BLOCK,
+            problems.ARCHIVED,
         ),
         openapi_extra={
             "requestBody": {
@@ -142,15 +146,21 @@ def router(service: NodeService) -> APIRouter:
         contract: ContractName,
         method: Annotated[str, Path(pattern=NAME, description="one of its query methods")],
     ) -> Response:
-        """Run a query method on the newest state. Nothing is recorded and nothing is proven: the
-        answer is this node's word. A contract's refusal is a problem with the member `error`."""
+        """Run a query method on the newest state, or on that after an earlier block (`height`), as
+        the version in force then or another one (`version`). Nothing is recorded and nothing is
+        proven: the answer is this node's word. A contract's refusal is a problem with the member
+        `error`."""
         media_type(request, JSON)
         body = await read_body(request, MAX_QUERY_BYTES)
-        arguments = {
-            name: from_json(value) for name, value in parse_json(body, _questions).arguments.items()
-        }
+        question = parse_json(body, _questions)
+        arguments = {name: from_json(value) for name, value in question.arguments.items()}
         height = service.head().height
-        result = await service.query(contract, method, arguments)
+        if question.height is not None:
+            if question.height > height:
+                raise Problem(problems.UNKNOWN_BLOCK, head=height)
+            kept(question.height)
+            height = question.height
+        result = await service.query(contract, method, arguments, question.height, question.version)
         if not result.ok:
             code = result.error.partition(":")[0]
             kind = problems.UNKNOWN_METHOD if code in _NOT_THERE else problems.QUERY_FAILED

@@ -112,6 +112,10 @@ class Impact:
     digest: str = ""
 
     @property
+    def contract(self) -> str:
+        return str(self.subject["name"])
+
+    @property
     def flipped(self) -> int:
         return self.kinds.total()
 

@@ -26,7 +26,7 @@ class NotAChange(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """``subject``: what changes, as a value that everybody writes the same. ``until``: the height at
+    """``subject``: what changes, as a value that everybody writes alike. ``until``: the height at
     which it was proposed, or None. ``calls``: what `carry_out` would do, each with its kind."""
 
     subject: dict[str, Any]

@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.cli import authoring
+from ledger.cli import authoring, lifecycle
 from ledger.cli.output import AsJson, ExitCode, console, expecting, write_json
 
 if TYPE_CHECKING:
     from ledger.contracts.problems import Problem
     from ledger.contracts.summary import Summary
 
-group = typer.Typer(help="Write, test and check contracts.", no_args_is_help=True)
+group = typer.Typer(
+    help="Write, test and check contracts, and change them by vote.", no_args_is_help=True
+)
 group.command("new")(authoring.new)
 group.command("test")(authoring.run_tests)
 group.command("explain")(authoring.explain)
+group.command("propose")(lifecycle.propose)
+group.command("impact")(lifecycle.impact)
+group.command("vote")(lifecycle.vote)
+group.command("carry-out")(lifecycle.carry_out)
+group.command("proposal")(lifecycle.proposal)
+group.command("versions")(lifecycle.versions)
+group.command("show")(lifecycle.show)
+group.command("call")(lifecycle.call)
 
 #: Verdicts that prevail over a patient's own.
 _OVERRIDING = frozenset({"forbids", "obliges"})

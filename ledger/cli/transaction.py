@@ -15,6 +15,7 @@ from ledger.cli.passphrase import passphrase_source
 
 if TYPE_CHECKING:
     from ledger.client.builder import Account
+    from ledger.client.http import Client
     from ledger.client.requests import Submitted
 
 MAX_ARGUMENT_BYTES = 1024 * 1024
@@ -65,39 +66,65 @@ def submit(
 
     The first signer is the caller.
     """
-    from ledger.chain.codec import Malformed
     from ledger.chain.receipt import dump_receipt
-    from ledger.client.builder import build, call
 
     if receipt is not None and not wait:
         fail("--receipt needs --wait", ExitCode.USAGE)
-    named = _arguments(arguments)
-    accounts, chain = _signers(home, persons or [], keys or [])
+    named = read_arguments(arguments)
+    accounts, chain = signers(home, persons or [], keys or [])
     with connect(url, token) as client:
-        status = client.status()
-        if chain is not None and status.get("chain") != chain.hex():
-            fail(f"the node at {url} belongs to another chain than --home")
-        with expecting(KeyError, TypeError, ValueError):
-            known_chain, height = bytes.fromhex(status["chain"]), int(status["height"])
-        with expecting(Malformed):
-            transaction = build(
-                known_chain, height, window, [call(contract, method, **named)], accounts
-            )
-        with progress("Waiting until it is final", quiet=as_json or not wait):
-            answer = client.submit(transaction.raw, wait=wait)[0]
+        answer, tx_id = sign_and_send(
+            client, chain, accounts, contract, method, named,
+            window=window, wait=wait, quiet=as_json,
+        )  # fmt: skip
         if receipt is not None and answer.outcome is not None:
             with expecting(OSError):
-                receipt.write_bytes(dump_receipt(client.receipt(transaction.id)))
+                receipt.write_bytes(dump_receipt(client.receipt(tx_id)))
+    tell(answer, tx_id, wait=wait, as_json=as_json)
+
+
+def sign_and_send(
+    client: Client,
+    chain: bytes | None,
+    accounts: Sequence[Account],
+    contract: str,
+    method: str,
+    arguments: dict[str, Any],
+    *,
+    window: int,
+    wait: float,
+    quiet: bool,
+) -> tuple[Submitted, bytes]:
+    """Submit one call; returns the node's answer and the transaction's id."""
+    from ledger.chain.codec import Malformed
+    from ledger.client.builder import build, call
+
+    status = client.status()
+    if chain is not None and status.get("chain") != chain.hex():
+        fail("the node belongs to another chain than --home")
+    with expecting(KeyError, TypeError, ValueError):
+        known_chain, height = bytes.fromhex(status["chain"]), int(status["height"])
+    with expecting(Malformed):
+        transaction = build(
+            known_chain, height, window, [call(contract, method, **arguments)], accounts
+        )
+    with progress("Waiting until it is final", quiet=quiet or not wait):
+        return client.submit(transaction.raw, wait=wait)[0], transaction.id
+
+
+def tell(answer: Submitted, tx_id: bytes, *, wait: float, as_json: bool) -> None:
+    """Say what became of a submitted transaction, and end with 1 where it was not good."""
     if as_json:
-        write_json(_as_json(answer, transaction.id))
+        write_json(_as_json(answer, tx_id))
     else:
-        _show(answer, transaction.id)
+        _show(answer, tx_id)
     final_and_good = answer.outcome is not None and answer.outcome.ok
     good = final_and_good if wait else answer.accepted
     raise typer.Exit(ExitCode.GOOD if good else ExitCode.NO)
 
 
-def _arguments(text: str) -> dict[str, Any]:
+def read_arguments(text: str) -> dict[str, Any]:
+    """The named arguments of ``--args``."""
     from ledger.chain.codec import Malformed
     from ledger.chain.values import from_json
 
@@ -113,7 +140,7 @@ def _arguments(text: str) -> dict[str, Any]:
         fail(f"--args: {error}", ExitCode.USAGE)
 
 
-def _signers(
+def signers(
     home: Path | None, persons: Sequence[str], keys: Sequence[Path]
 ) -> tuple[list[Account], bytes | None]:
     """The accounts that sign, and the chain id where the home tells it."""

@@ -161,6 +161,18 @@ class Client:
     def query(self, contract: str, method: str, /, **arguments: Any) -> Value:
         return self.send(requests.query(contract, method, arguments))
 
+    def query_version(
+        self,
+        contract: str,
+        method: str,
+        arguments: Mapping[str, Any],
+        *,
+        height: int | None = None,
+        version: int | None = None,
+    ) -> Value:
+        """A query of the state after an earlier block, or of another version of a contract."""
+        return self.send(requests.query(contract, method, arguments, height, version))
+
     def status(self) -> dict[str, Any]:
         return self.send(requests.status())
 

@@ -166,8 +166,17 @@ def state(contract: str, key: str, height: int | None, proof: bool) -> Request[E
     return Request("GET", f"/v1/state/{quote(contract)}/{quote(key)}", _read_entry, params)
 
 
-def query(contract: str, method: str, arguments: Mapping[str, Any]) -> Request[Value]:
-    body = msgspec.json.encode({"arguments": {k: to_json(v) for k, v in arguments.items()}})
+def query(
+    contract: str,
+    method: str,
+    arguments: Mapping[str, Any],
+    height: int | None = None,
+    version: int | None = None,
+) -> Request[Value]:
+    asked: dict[str, Any] = {"arguments": {k: to_json(v) for k, v in arguments.items()}}
+    asked |= {} if height is None else {"height": height}
+    asked |= {} if version is None else {"version": version}
+    body = msgspec.json.encode(asked)
     path = f"/v1/query/{quote(contract)}/{quote(method)}"
     return Request("POST", path, _read_query, body=body, media="application/json")
 

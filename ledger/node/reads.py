@@ -79,13 +79,22 @@ class ChainReads:
     def handovers(self, height: int) -> tuple[Handover, ...]:
         return handovers(self.store, height)
 
-    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
-        head = self.head()
-        context = BlockContext(head.chain, head.height, head.time)
+    async def query(
+        self,
+        contract: str,
+        method: str,
+        arguments: dict[str, object],
+        height: int | None = None,
+        version: int | None = None,
+    ) -> CallResult:
+        header = self.head() if height is None else self.verified.header(height)
+        if header is None:
+            raise LookupError(f"there is no block at height {height}")
+        context = BlockContext(header.chain, header.height, header.time)
 
         def run() -> CallResult:
-            read = self.verified.state(head.height)
-            return self._queries.query(read, context, contract, method, arguments)
+            read = self.verified.state(header.height)
+            return self._queries.query(read, context, contract, method, arguments, version=version)
 
         return await asyncio.to_thread(run)
 

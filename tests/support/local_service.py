@@ -220,10 +220,26 @@ class LocalService:
     def handovers(self, height: int) -> tuple[Handover, ...]:
         return handovers(self._store, height)
 
-    async def query(self, contract: str, method: str, arguments: dict[str, object]) -> CallResult:
-        head = self._replica.head
-        context = BlockContext(self.chain, head.height, head.time)
-        return self._replica.machine.query(self._replica.read, context, contract, method, arguments)
+    async def query(
+        self,
+        contract: str,
+        method: str,
+        arguments: dict[str, object],
+        height: int | None = None,
+        version: int | None = None,
+    ) -> CallResult:
+        store = self._replica.store
+        header = self._replica.head if height is None else store.header(height)
+        assert header is not None
+        context = BlockContext(self.chain, header.height, header.time)
+        return self._replica.machine.query(
+            lambda key: store.value(key, header.height),
+            context,
+            contract,
+            method,
+            arguments,
+            version=version,
+        )
 
     def status(self) -> Status:
         head = self._replica.head

@@ -243,11 +243,10 @@ def apply_change(number: int, proposal: dict) -> bool:
     after = [other for other in schedule if other["from"] > at]
     entry["from"] = at
     if kind == "rollback":
-        # What was to come rested on the version that is given up.
-        after = []
         entry["version"] = change["version"]
         entry["source"] = versions[(name, change["version"])]["source"]
         entry["due"] = 0
+        after = without_versions(entry, after)
     else:
         # Also of the versions that are to come: only a vote ends a pause.
         entry["paused"] = change["instead"] if kind == "pause" else ""
@@ -255,6 +254,20 @@ def apply_change(number: int, proposal: dict) -> bool:
             other["paused"] = entry["paused"]
     write_schedule(name, before + [entry] + after, number)
     return False
+
+
+def without_versions(entry: dict, after: list) -> list:
+    """Of what is to come the pauses and their ends: versions rested on the one that is given up."""
+    kept = []
+    paused = entry["paused"]
+    for other in after:
+        if other["paused"] != paused:
+            paused = other["paused"]
+            kept.append({
+                "from": other["from"], "version": entry["version"], "source": entry["source"],
+                "paused": paused, "due": 0,
+            })
+    return kept
 
 
 def enter(name: str, source: str, at: int, number: int, due: int) -> None:

@@ -214,3 +214,18 @@ async def test_what_a_disk_has_changed_is_not_given_out_and_the_node_is_told(
     assert [str(each) for each in service.damage] == [
         "block 1 is damaged in the store: the header is not the one in the log"
     ]
+
+
+async def test_a_query_names_a_height_or_a_version(api):
+    asked = {"arguments": {"name": "consent"}}
+    for more in ({}, {"height": 0}, {"version": 1}, {"height": 0, "version": 1}):
+        answer = await api.post("/v1/query/charter/in_force", json={**asked, **more})
+        assert answer.status_code == 200
+        assert (answer.json()["value"]["version"], answer.json()["height"]) == (1, 0)
+    late = await api.post("/v1/query/charter/in_force", json={**asked, "height": 7})
+    assert (late.status_code, late.json()["head"]) == (404, 0)
+    other = await api.post("/v1/query/charter/in_force", json={**asked, "version": 2})
+    assert (other.status_code, other.json()["code"]) == (404, "unknown-method")
+    for wrong in ({"height": -1}, {"version": 0}, {"version": "1"}, {"when": 0}):
+        answer = await api.post("/v1/query/charter/in_force", json={**asked, **wrong})
+        assert answer.status_code == 422

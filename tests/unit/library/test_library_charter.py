@@ -169,6 +169,19 @@ def test_what_was_to_come_ends_with_a_rollback(world: World) -> None:
     assert [entry["version"] for entry in schedule] == [2, 1]
 
 
+def test_a_rollback_leaves_the_end_of_a_pause_as_it_was_decided(world: World) -> None:
+    world.height = decided(world, "change_contract", name="recognition", source=NEW)
+    decided(world, "pause", notice=0, name="recognition", instead="deny")
+    decided(world, "change_contract", notice=30, name="recognition", source=NEW + "# third\n")
+    resumed = decided(world, "resume", notice=20, name="recognition")
+    decided(world, "rollback", notice=0, name="recognition", version=1)
+    schedule = world.entry("charter/contracts/recognition")
+    assert [(entry["version"], entry["paused"]) for entry in schedule[-2:]] == [
+        (1, "deny"), (1, ""),
+    ]  # fmt: skip
+    assert schedule[-1]["from"] == resumed
+
+
 def test_a_paused_policy_denies_or_is_passed_over_as_the_vote_said(world: World) -> None:
     arrive(world)
     assert rule(world) == ("patient-is-checked-in", 1)
