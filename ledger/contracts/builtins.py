@@ -7,7 +7,7 @@ state nobody can see; a list of 20,000 elements is the most they make.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ledger.contracts import decimals
@@ -19,9 +19,17 @@ from ledger.contracts.meter import (
     DECIMAL_TEXT,
     Failure,
     Meter,
+    OutOfGas,
 )
 from ledger.contracts.operators import bounded
-from ledger.contracts.values import MAX_ITEMS, bounded_items, bounded_text, kind_name, type_error
+from ledger.contracts.values import (
+    MAX_ITEMS,
+    MAX_TEXT,
+    bounded_items,
+    bounded_text,
+    kind_name,
+    type_error,
+)
 
 _SIZED: Final = frozenset({str, bytes, list, dict, tuple})
 _ORDERED: Final = frozenset({int, str, bytes, DecimalValue})
@@ -254,15 +262,24 @@ def new_dict(meter: Meter, *sources: Any) -> dict[str, Any]:
     return dict(source)
 
 
-def formatted(meter: Meter, parts: list[Any]) -> str:
-    """The text of an f-string whose parts are str, int, bool or decimal."""
-    for part in parts:
-        if type(part) is not str:
-            parts = [text(meter, item) for item in parts]
-            break
-    size = sum(map(len, parts))
-    bounded_text(size)
-    meter.charge(size // COPY_UNIT)
+def formatted(meter: Meter, template: list[str], fixed: int, values: Sequence[Any]) -> str:
+    """The text of an f-string: its own texts, with a place between each two for a value.
+
+    ``fixed``: characters of the template. Values are str, int, bool or decimal.
+    """
+    parts = template[:]
+    size = fixed
+    place = 1
+    for value in values:
+        part = value if type(value) is str else text(meter, value)
+        size += len(part)
+        parts[place] = part
+        place += 2
+    if size > MAX_TEXT:
+        bounded_text(size)
+    meter.gas = gas = meter.gas - size // COPY_UNIT
+    if gas < 0:
+        raise OutOfGas
     return "".join(parts)
 
 

@@ -281,23 +281,23 @@ def _record(names: list[str], nodes: list[ast.expr], scope: Scope) -> Code:
 
 
 def _formatted(node: ast.JoinedStr, scope: Scope) -> Code:
-    template: list[str] = []
-    fields: list[tuple[int, Code]] = []
+    template = [""]
+    fields: list[Code] = []
     for part in node.values:
         if isinstance(part, ast.FormattedValue):
-            fields.append((len(template), scope.lower(part.value)))
-            template.append("")
+            fields.append(scope.lower(part.value))
+            template += ["", ""]
         else:
             assert isinstance(part, ast.Constant)
-            template.append(str(part.value))
-
-    def text(f: Frame) -> Any:
-        parts: list[Any] = template[:]
-        for place, field in fields:
-            parts[place] = field(f)
-        return formatted(f[0], parts)
-
-    return text
+            template[-1] += str(part.value)
+    fixed = sum(map(len, template))
+    if len(fields) == 1:
+        only = fields[0]
+        return lambda f: formatted(f[0], template, fixed, (only(f),))
+    if len(fields) == 2:
+        first, second = fields
+        return lambda f: formatted(f[0], template, fixed, (first(f), second(f)))
+    return lambda f: formatted(f[0], template, fixed, [field(f) for field in fields])
 
 
 #: By type of node. A node that is not here cannot be lowered, whatever the checker said.

@@ -50,10 +50,10 @@ class RecordValue:
 
 def _plain(value: Any) -> Any:
     """What stands for a value outside a contract."""
-    if type(value) is RecordValue:
-        return value.fields
     if type(value) is DecimalValue:
         return written(value)
+    if type(value) is RecordValue:
+        return value.fields
     raise AssertionError("a value that was not weighed")
 
 
@@ -197,7 +197,7 @@ def _weigh(value: Any, left: int, depth: int) -> int:
         kind = type(item)
         if kind is str or kind is bytes:
             left -= _VALUE_WEIGHT + len(item)
-        elif kind in SCALARS:
+        elif kind in SCALARS or ((kind is list or kind is dict) and not item and depth > 1):
             left -= _VALUE_WEIGHT
         else:
             left = _weigh(item, left, depth - 1)
