@@ -20,7 +20,7 @@ from typing import Any, Final
 from ledger.bench.gascases import GROUPS, TOP, Case
 from ledger.contracts.compiler import Program, compile_contract
 from ledger.contracts.grammar import PRELUDE
-from ledger.contracts.host import CallContext, Overlay, Run
+from ledger.contracts.host import CHARTER, CallContext, Overlay, Run
 from ledger.crypto.keys import SigningKey
 
 #: What a construct may take for a gas, in times of what the loop takes.
@@ -73,7 +73,12 @@ class _Measured:
         state: dict[bytes, bytes | None] = {}
         context = CallContext(5, 1_772_208_000_000, ("ab" * 33,), "cd" * 32, 0, bytes(32))
         run = Run(
-            _EVERYTHING, Overlay(state.get), context, lambda _: self._program, "c", readonly=False
+            _EVERYTHING,
+            Overlay(state.get),
+            context,
+            lambda _: self._program,
+            CHARTER,
+            readonly=False,
         )
         start = time.process_time()
         self._program.enter(run, "run", {"times": turns})
@@ -101,6 +106,8 @@ class _Callee:
     """The program, as a contract that calls itself by another name sees it."""
 
     version = 1
+    paused = ""
+    init = None
 
     def __init__(self, program: Program) -> None:
         self._program = program

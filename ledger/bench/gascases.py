@@ -32,6 +32,11 @@ _DECIMALS: Final = (
     "y = decimal('-7.5')\nz = decimal('0.333333333')"
 )
 
+_SOURCE: Final = (
+    "x = 'from ledger.contracts.prelude import export\\n@export\\ndef f(a: int) -> int:\\n'"
+    " + '    a = a + a * a - a if a else [a, a][0]\\n' * {n} + '    return '\ny = 0"
+)
+
 #: Declared before the method that is measured.
 TOP: Final = (
     """
@@ -386,7 +391,9 @@ HOST: Final = [
     Case("Map get", "m.get('a')", "m['a'] = 'a' * {n}", (1, 4_000, 250_000)),
     Case("Map get", "m.get('a')", "m['a'] = [[1, 'a']] * {n}", (1, 100, 10_000)),
     Case("Map Subscript", "m['a']", "m['a'] = [[]] * {n}", (1, 100, 20_000)),
-    Case("Map Subscript", "m['a']", "m['a'] = {{str(i): None for i in range({n})}}", (1, 100, 9_000)),
+    Case(
+        "Map Subscript", "m['a']", "m['a'] = {{str(i): None for i in range({n})}}", (1, 100, 9_000)
+    ),
     Case("Map In", "'a' in m"),
     Case("Map set", "m['a'] = x"),
     Case("Map set", "m['a'] = x", "x = 'a' * {n}", (1, 4_000, 250_000)),
@@ -394,6 +401,10 @@ HOST: Final = [
     Case("Map del", "m['a'] = x\n        del m['a']"),
     Case("Map add", "m['a'] += 1", "m['a'] = 1"),
     Case("Value set get", "v.set(x)\n        v.get()"),
+    Case("paused offers", "paused('d')\n        offers('d', 'answer')"),
+    Case("begin", "begin('d', {{}})"),
+    Case("examine", "y += 1\n        examine(x + str(y))", _SOURCE, (1, 100, 2_000)),
+    Case("examine", "y += 1\n        examine(x + str(y))", "x = ')' * {n}\ny = 0", (1, 1_000)),
     Case("fail", "nothing() if x else fail('no')"),
 ]
 

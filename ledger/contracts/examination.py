@@ -19,6 +19,8 @@ from ledger.contracts.stack import fresh_stack
 
 #: What checking costs for each word; measured at up to 7 µs on the machines of 2026.
 WORD_GAS: Final = 100
+#: What an examination costs whatever is examined: it has a stack of its own.
+BASE_GAS: Final = 1_000
 #: Problems that are named; a source with more is no better understood by more of them.
 MAX_PROBLEMS: Final = 20
 
@@ -27,12 +29,12 @@ _NOT_PYTHON: Final = "E003"
 
 
 def price(source: str) -> int:
-    """Gas of an examination: 1 for each character, `WORD_GAS` for each word.
+    """Gas of an examination: `BASE_GAS`, 1 for each character, `WORD_GAS` for each word.
 
     A word is a run of ASCII letters, digits and ``_`` as long as can be, or any other character
     that is neither a blank nor the end of a line.
     """
-    return len(source) + WORD_GAS * sum(1 for _ in _WORD.finditer(source))
+    return BASE_GAS + len(source) + WORD_GAS * sum(1 for _ in _WORD.finditer(source))
 
 
 @dataclass(frozen=True, slots=True)
