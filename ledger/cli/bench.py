@@ -1,4 +1,4 @@
-"""``health-ledger bench``."""
+"""``health-ledger bench``: measuring a consortium, and the contracts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import typer
 
 from ledger.cli.output import AsJson
 
+group = typer.Typer(help="Measure on this machine.", invoke_without_command=True)
 
+
+@group.callback()
 def bench(
+    context: typer.Context,
     nodes: Annotated[int, typer.Option(min=4, max=16, help="Validators to start.")] = 4,
     seconds: Annotated[
         float, typer.Option(min=1, max=3600, help="Length of each measurement.")
@@ -17,6 +21,25 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure a consortium of real processes on this machine."""
+    if context.invoked_subcommand is not None:
+        return
     from ledger.bench.run import main
 
     raise typer.Exit(main(nodes=nodes, seconds=seconds, as_json=as_json))
+
+
+@group.command()
+def contracts(
+    consents: Annotated[
+        int, typer.Option(min=1, max=10_000_000, help="Consents in the largest state.")
+    ] = 1_000_000,
+    disk: Annotated[
+        bool, typer.Option("--disk/--no-disk", help="The largest on a SQLite store too.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Measure contracts against CPython, and decisions as consents grow."""
+    from ledger.bench.contracts import SIZES, main
+
+    sizes = [*[size for size in SIZES if size < consents], consents]
+    raise typer.Exit(main(sizes=sizes, disk=disk, as_json=as_json))

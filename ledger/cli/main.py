@@ -44,7 +44,7 @@ app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
 app.command("explain")(explain.explain)
 app.command("sim")(sim.sim)
-app.command("bench")(bench.bench)
+app.add_typer(bench.group, name="bench")
 
 
 def _show_version(wanted: bool) -> None:

@@ -35,7 +35,7 @@ UNITS: Final = {
     "days": 86_400_000,
 }
 #: What a request asks for when a test does not say otherwise.
-_FACTS: Final[dict[str, Any]] = {
+FACTS: Final[dict[str, Any]] = {
     "subject": PATIENT,
     "requester": "gao",
     "roles": ["physician"],
@@ -145,10 +145,10 @@ class Chain(World):
         treat a patient whose normal laboratory result the city hospital holds.
         """
         __tracebackhide__ = True
-        unknown = facts.keys() - _FACTS.keys()
+        unknown = facts.keys() - FACTS.keys()
         if unknown:
             raise ValueError(f"no request has {', '.join(sorted(unknown))}")
-        answer: Record = self.asks(contract, "decide", request={**_FACTS, **facts})
+        answer: Record = self.asks(contract, "decide", request={**FACTS, **facts})
         return answer
 
     def explained(self, error: str) -> str:
