@@ -15,7 +15,7 @@ from typing import Any
 
 from ledger.chain import merkle, pointer
 from ledger.contracts import prelude
-from ledger.contracts.host import VERDICTS
+from ledger.contracts.grammar import VERDICTS
 from ledger.contracts.machine import BlockContext
 from ledger.contracts.meter import Meter
 from ledger.contracts.values import pack, unpack

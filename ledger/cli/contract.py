@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.cli import authoring, lifecycle
+from ledger.cli import authoring, lifecycle, simulate
 from ledger.cli.output import AsJson, ExitCode, console, expecting, write_json
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ group.command("proposal")(lifecycle.proposal)
 group.command("versions")(lifecycle.versions)
 group.command("show")(lifecycle.show)
 group.command("call")(lifecycle.call)
+group.command("simulate")(simulate.simulate)
 
 #: Verdicts that prevail over a patient's own.
 _OVERRIDING = frozenset({"forbids", "obliges"})

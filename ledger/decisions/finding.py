@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.chain.result import Event
+from ledger.contracts.versions import source_key, version_key
 from ledger.decisions.origin import Origin, Settled
 
 _TRANSACTION: Final = re.compile(r"([0-9a-f]{64})(?:-(\d{1,6}))?")
@@ -100,11 +101,11 @@ class _Sources:
 
 def _source(origin: Origin, contract: str, version: int) -> str:
     """The source of a version of a contract; "" where the state does not have it."""
-    record: Any = origin.entry(f"charter/versions/{contract}/{version}")
-    if isinstance(record, dict):
-        text = origin.entry(f"charter/sources/{record['source']}")
-        return text if isinstance(text, str) else ""
-    return ""
+    known: Any = origin.entry(version_key(contract, version).decode())
+    if not isinstance(known, dict):
+        return ""
+    text = origin.entry(source_key(known["source"]).decode())
+    return text if isinstance(text, str) else ""
 
 
 def decisions(origin: Origin, name: str) -> list[Decision]:
