@@ -155,6 +155,7 @@ class PlainWorld:
                 bytes.fromhex(key), message, signature
             ),
             "commitment": pointer.commitment,
+            "paused": lambda _contract: "",
             **{verb: _verdict(name, effect) for verb, effect in VERDICTS.items()},
         }
 
