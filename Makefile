@@ -22,6 +22,7 @@ test: setup
 
 bench: setup
 	@$(BIN)/health-ledger bench $(BENCH_ARGS)
+	@$(BIN)/health-ledger bench contracts --consents 10000 --no-disk
 
 check: setup
 	$(BIN)/ruff format --check .
