@@ -70,7 +70,11 @@ def test_every_command_exists_with_its_options(page):
             while words and hasattr(command, "commands") and re.match(r"[a-z]", words[0]):
                 assert words[0] in command.commands, f"health-ledger {line}"
                 command = command.commands[words.pop(0)]
-            known = {option for parameter in command.params for option in parameter.opts}
+            known = {
+                option
+                for parameter in command.params
+                for option in (*parameter.opts, *parameter.secondary_opts)
+            }
             used = {word for word in words if re.fullmatch(r"--[a-z][a-z-]*", word)}
             assert used <= known | {"--help"}, f"health-ledger {line}"
 
