@@ -6,6 +6,10 @@
 BIN := .venv/bin
 DEMO_ARGS ?=
 BENCH_ARGS ?= --nodes 4 --seconds 20
+# How many processes run tests at a time, and the tests that have the machine to themselves: those of
+# whole networks of real processes, which wait for each other.
+WORKERS ?= logical
+ALONE := tests/e2e tests/netns
 
 .PHONY: setup demo test bench check clean
 
@@ -17,8 +21,16 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/health-ledger demo $(DEMO_ARGS)
 
+ifdef PYTEST_ARGS
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+test: setup
+	@failed=0; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	$(BIN)/python -m pytest $(ALONE) || failed=1; \
+	exit $$failed
+endif
 
 bench: setup
 	@$(BIN)/health-ledger bench $(BENCH_ARGS)
