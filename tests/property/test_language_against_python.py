@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.budget import PROGRAMS
 from tests.support.corpus import OPERATIONS, VALUES
 from tests.support.language import IMPORT, Bench
 
@@ -260,7 +261,7 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=PROGRAMS, deadline=None)
 @given(programs())
 def test_programs_that_fit_have_the_outcome_that_python_gives_them(source: str) -> None:
     result = Bench(c=source).call("run", gas=300_000)
