@@ -11,10 +11,11 @@ from prometheus_client import Gauge
 from ledger.chain.block import Header
 from ledger.chain.constitution import will_validate
 from ledger.contracts.replica import Replica
+from ledger.node.condition import STALE_INTERVALS
 from ledger.node.net import frames
 from ledger.node.net.links import Station
 from ledger.node.net.membership import Membership
-from ledger.node.relay import Relay, placed
+from ledger.node.relay import PATIENCE_SECONDS, Relay, placed
 from ledger.node.setup.home import NodeHome
 from ledger.node.surroundings import Surroundings
 
@@ -132,13 +133,24 @@ class Neighbourhood:
         """
         loop = asyncio.get_running_loop()
         dialled: set[str] = set()
+        height, fed = -1, loop.time()
         while True:
             self.relay.curious = curious()
+            head = self._replica.head.height
+            if head != height:
+                height, fed = head, loop.time()
+            elif loop.time() - fed >= self._fasting() + PATIENCE_SECONDS:
+                fed += PATIENCE_SECONDS
+                self.relay.starve(loop.time())
             wanted = self.relay.dial(loop.time())
             if wanted != dialled:
                 self.links.configure(self._addresses, wanted)
                 dialled = wanted
             await asyncio.sleep(RELAY_SECONDS)
+
+    def _fasting(self) -> float:
+        """For how long no block may come without anything being wrong, in seconds."""
+        return STALE_INTERVALS * self._replica.parameters.empty_block_interval / 1000
 
     # --- news ----------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ FAN_OUT: Final = 4
 PATHS: Final = 2
 #: How long a node above is given to answer before one further up is dialled too, in seconds.
 PATIENCE_SECONDS: Final = 10.0
+#: How long a node above that was connected while no block came does not count, in seconds.
+BARREN_SECONDS: Final = 600.0
 #: Kinds of institutions whose nodes feed others only when there is nobody else.
 LEAVES: Final = frozenset({"township-centre", "village-station"})
 
@@ -89,6 +91,8 @@ class Relay:
         self._greeted: set[str] = set()
         self._connected: set[str] = set()
         self._tried: dict[str, float] = {}
+        # Until when a node above does not count, because no block came while it was connected.
+        self._barren: dict[str, float] = {}
         # Validators that should have dialled this one, and did not.
         self._overdue: set[str] = set()
 
@@ -137,6 +141,15 @@ class Relay:
         others = {*self._validators, *self._choices}
         return sorted(self._connected - others)
 
+    def starve(self, now: float) -> None:
+        """No block has come for long: those that are connected do not feed this node.
+
+        They may be faulty, all of them at once, and still be no more than the consortium bears. So
+        others are dialled too; those that are connected stay so, for the fault may be elsewhere.
+        """
+        self._barren = {node: until for node, until in self._barren.items() if until > now}
+        self._barren.update(dict.fromkeys(self.sources, now + BARREN_SECONDS))
+
     def dial(self, now: float) -> set[str]:
         """To whom to keep a connection, at a time in seconds that never goes back.
 
@@ -162,6 +175,8 @@ class Relay:
             if paths == PATHS:
                 break
             chosen.add(node)
+            if self._barren.get(node, now) > now:
+                continue
             answers = node in self._connected
             if answers or now - self._tried.setdefault(node, now) < PATIENCE_SECONDS:
                 paths += 1

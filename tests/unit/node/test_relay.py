@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.node.relay import FAN_OUT, PATHS, PATIENCE_SECONDS, Relay, feeders, placed
+from ledger.node.relay import (
+    BARREN_SECONDS,
+    FAN_OUT,
+    PATHS,
+    PATIENCE_SECONDS,
+    Relay,
+    feeders,
+    placed,
+)
 
 VALIDATORS = ["v1", "v2", "v3", "v4"]
 
@@ -140,3 +148,16 @@ def test_a_validator_dials_those_who_leave_it_waiting_to_be_dialled():
     assert relay.dial(2 * PATIENCE_SECONDS) == after | waited  # that connection is kept
     relay.arrange([*VALIDATORS, "v9"], [])
     assert relay.dial(3 * PATIENCE_SECONDS) == after | {"v9"}
+
+
+def test_a_follower_whose_feeders_do_not_feed_it_climbs_on_though_they_are_connected(relay):
+    first, second, third, fourth, *_ = relay.choices
+    for node in (first, second):
+        relay.met(node)
+    assert relay.dial(0.0) == {first, second}
+    relay.starve(1.0)
+    assert relay.dial(1.0) == {first, second, third, fourth}
+    for node in (third, fourth):
+        relay.met(node)
+    assert relay.dial(2.0) == {first, second, third, fourth}
+    assert relay.dial(1.0 + BARREN_SECONDS) == {first, second}

@@ -11,7 +11,8 @@ from ledger.sim.explore import explore, sizes
 #: was killed while it was paused. 2985: a disk that was full while a snapshot came in. 141, 117,
 #: 152: clients and trouble that asked for too much. 3776: a frame that met a damaged store. 5378,
 #: 15835, 16403: a client whose node was talked into a snapshot beyond its transaction by a boaster.
-FOUND = (117, 141, 152, 229, 1101, 1319, 1343, 2750, 2985, 3776, 5378, 15835, 16403)
+#: 11428: a follower with two faulty feeders.
+FOUND = (117, 141, 152, 229, 1101, 1319, 1343, 2750, 2985, 3776, 5378, 15835, 16403, 11428)
 
 
 @pytest.mark.parametrize("seed", FOUND)
