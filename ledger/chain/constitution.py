@@ -15,7 +15,7 @@ from ledger.chain.block import Validator, ValidatorSet
 from ledger.chain.codec import Malformed, Record, decode_value
 
 VALIDATORS_KEY = b"governance/validators"
-PARAMETERS_KEY = b"governance/parameters"
+PARAMETERS_KEY = b"parameters/schedule"
 
 #: Reads the canonical bytes of a state entry, or None where there is none.
 Read = Callable[[bytes], bytes | None]

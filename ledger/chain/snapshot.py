@@ -61,7 +61,7 @@ class Manifest(Record, frozen=True, array_like=True):
     """What a snapshot hangs on, or a page of it where there are many handovers.
 
     ``peaks``: the roots of the complete subtrees of the log over all earlier headers, largest
-    first. ``parameters``: the canonical bytes of ``governance/parameters`` after the block of
+    first. ``parameters``: the canonical bytes of ``parameters/schedule`` after the block of
     ``header``, ``proof``: that they are. ``first``: how many handovers come before those in this
     page, ``total``: how many there are in all.
     """

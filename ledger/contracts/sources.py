@@ -14,6 +14,7 @@ LIBRARY: Final = (
     "governance",
     "charter",
     "policy",
+    "parameters",
     "registry",
     "authorities",
     "records",

@@ -326,8 +326,8 @@ def _contracts(added: dict[str, str], changed: dict[str, dict[str, Any]]) -> lis
                 }
                 for node, institution in NODES.items()
             ],
-            "parameters": {"view_timeout": 2000},
         },
+        "parameters": {"values": {"view_timeout": 2000}},
         "registry": {"people": people},
         "research": {"abroad": ["overseas"]},
         "authorities": {"certificates": {name: f"CA of {name}" for name in INSTITUTIONS}},

@@ -61,7 +61,7 @@ def schedule(*entries: tuple[int, ValidatorSet]) -> bytes:
 
 
 def parameters(validity_window: int) -> bytes:
-    """The state value of ``governance/parameters``."""
+    """The state value of ``parameters/schedule``."""
     return encode([{"from": 0, "values": {"validity_window": validity_window}}])
 
 

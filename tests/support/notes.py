@@ -20,13 +20,11 @@ GOVERNANCE = '''"""The least that a chain needs of governance."""
 from ledger.contracts.prelude import Value, export, height, init
 
 validators = Value("validators")
-parameters = Value("parameters")
 
 
 @init
 def found(members: list) -> None:
     validators.set([{"from": 0, "members": members}])
-    parameters.set([{"from": 0, "values": {}}])
 
 
 @export
@@ -51,6 +49,18 @@ def found(contracts: list) -> None:
         texts[name] = contract["source"]
         entry = {"version": 1, "source": name, "from": 0, "paused": "", "due": 0}
         entries[contract["name"]] = [entry]
+'''
+
+PARAMETERS = '''"""The least that a chain needs of parameters: those that are usual."""
+
+from ledger.contracts.prelude import Value, init
+
+schedule = Value("schedule")
+
+
+@init
+def found() -> None:
+    schedule.set([{"from": 0, "values": {}}])
 '''
 
 NOTES = '''"""Notes that anybody writes."""
@@ -94,6 +104,7 @@ def notes_genesis(network: str = "notes") -> Genesis:
         (
             GenesisContract("governance", GOVERNANCE, {"members": members(*NODES)}),
             GenesisContract("charter", CHARTER, {}),
+            GenesisContract("parameters", PARAMETERS, {}),
             GenesisContract("notes", NOTES, {}),
         ),
     )

@@ -1,4 +1,4 @@
-"""Governance: the members of the consortium, their nodes, the validators and the parameters.
+"""Governance: the members of the consortium, their nodes, and which of them validate.
 
 Members, validators and parameters change by a vote under the rules of the contract `policy`, in
 which the governors of the institutions take part. Validators, their keys and parameters change at a
@@ -20,23 +20,6 @@ PROPOSALS = [
     "add_authority", "remove_authority", "set_validators", "set_parameters",
 ]
 NODE_ROLES = ["validator", "observer"]
-
-# Lowest and highest value of each consensus parameter; the protocol has the same table.
-PARAMETER_BOUNDS = {
-    "block_bytes": [65536, 8323072],
-    "block_transactions": [1, 10000],
-    "call_gas": [10000, 100000000],
-    "block_gas": [1000000, 1000000000],
-    "validity_window": [16, 1000000],
-    "view_timeout": [100, 60000],
-    "view_timeout_cap": [1000, 600000],
-    "empty_block_interval": [1000, 3600000],
-    "proposer_term": [1, 1000000],
-    "clock_ahead": [100, 600000],
-}
-
-# What holds where the founders said nothing; that of `ledger.chain.constitution`.
-DEFAULT_VALIDITY_WINDOW = 10000
 
 # With four validators one may fail; a consortium that has them never goes below.
 SAFE_VALIDATORS = 4
@@ -65,14 +48,13 @@ node_keys = Map("node_keys")
 # Which nodes validate, as voted. `validators` follows from it and from the nodes' keys.
 seats = Value("seats")
 validators = Value("validators")
-parameters = Value("parameters")
 proposals = Map("proposals")
 proposal_count = Value("proposal_count")
 
 
 @init
-def found(institutions: list, nodes: list, parameters: dict) -> None:
-    """Write down the founding agreement: members, nodes, validators, parameters."""
+def found(institutions: list, nodes: list) -> None:
+    """Write down the founding agreement: members, nodes, validators."""
     institution_index.set([])
     node_index.set([])
     for details in institutions:
@@ -83,7 +65,6 @@ def found(institutions: list, nodes: list, parameters: dict) -> None:
     require(0 < len(seated) and len(seated) <= MAX_VALIDATORS, "bad_validators", "1 to 100 validators")
     seats.set([{"from": 0, "nodes": seated}])
     validators.set([{"from": 0, "members": [member_of_node(id, 0) for id in seated]}])
-    begin_parameters(parameters)
 
 
 # --- Proposals and votes -----------------------------------------------------------------------
@@ -195,7 +176,7 @@ def problem_with(kind: str, payload: dict, activation: int) -> str:
         )
     if kind == "set_validators":
         return problem_with_validators(payload["nodes"], activation)
-    return problem_with_parameters(payload["values"], activation)
+    return call("parameters", "problem_with", values=payload["values"], at=activation)
 
 
 def apply_change(kind: str, payload: dict, activation: int) -> None:
@@ -239,9 +220,7 @@ def apply_change(kind: str, payload: dict, activation: int) -> None:
         seats.set(continued(seats.get(), {"from": activation, "nodes": payload["nodes"]}))
         reseat()
     else:
-        schedule = parameters.get()
-        values = merged(schedule[-1]["values"], payload["values"])
-        parameters.set(remembered(schedule, {"from": activation, "values": values}))
+        call("parameters", "change", values=payload["values"], at=activation)
 
 
 # --- Members and nodes -------------------------------------------------------------------------
@@ -359,7 +338,7 @@ def is_id(text: str) -> bool:
     return all([letter in ID_LETTERS for letter in text])
 
 
-# --- Validators and parameters -----------------------------------------------------------------
+# --- Validators --------------------------------------------------------------------------------
 
 
 def entry_in_force(schedule: list) -> dict:
@@ -380,19 +359,6 @@ def continued(schedule: list, entry: dict) -> list:
     """The schedule with one more entry, without those that have ended."""
     begun = entry_in_force(schedule)["from"]
     return [other for other in schedule if other["from"] >= begun] + [entry]
-
-
-def remembered(schedule: list, entry: dict) -> list:
-    """The schedule of the parameters with one more entry, without those that have ended for so long
-    that no transaction from their time can be sent again: who joins by a snapshot has to know how
-    far back to look for repeated ones."""
-    kept = []
-    ends = [other["from"] for other in schedule[1:]] + [entry["from"]]
-    for place, other in enumerate(schedule):
-        width = other["values"].get("validity_window", DEFAULT_VALIDITY_WINDOW)
-        if ends[place] + width > height():
-            kept.append(other)
-    return kept + [entry]
 
 
 def member_of_node(id: str, at: int) -> dict:
@@ -454,40 +420,6 @@ def problem_with_validators(ids: list, activation: int) -> str:
         if id in ids[:place]:
             return "node_twice"
     return ""
-
-
-def problem_with_parameters(values: dict, activation: int) -> str:
-    schedule = parameters.get()
-    if activation <= schedule[-1]["from"]:
-        return "out_of_order"
-    return problem_with_values(merged(schedule[-1]["values"], values))
-
-
-def merged(old: dict, new: dict) -> dict:
-    """The old values with the new ones in their place."""
-    values = {name: value for name, value in old.items()}
-    for name in new:
-        values[name] = new[name]
-    return values
-
-
-def problem_with_values(values: dict) -> str:
-    for name in values:
-        if name not in PARAMETER_BOUNDS:
-            return "unknown_parameter"
-        lowest, highest = PARAMETER_BOUNDS[name]
-        if str(values[name]) != str(int(values[name])) or not lowest <= values[name] <= highest:
-            return "out_of_bounds"
-    if "view_timeout" in values and "view_timeout_cap" in values:
-        if values["view_timeout"] > values["view_timeout_cap"]:
-            return "out_of_bounds"
-    return ""
-
-
-def begin_parameters(values: dict) -> None:
-    problem = problem_with_values(values)
-    require(problem == "", problem, "the founding parameters are not possible")
-    parameters.set([{"from": 0, "values": values}])
 
 
 # --- Questions ---------------------------------------------------------------------------------

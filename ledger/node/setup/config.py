@@ -26,7 +26,15 @@ from ledger.node.setup.tomllines import FieldPath
 LEAST_VALIDATORS = 4
 
 #: Contracts that every chain has; founding makes their arguments.
-FOUNDING_CONTRACTS = ("governance", "charter", "policy", "registry", "authorities", "evidence")
+FOUNDING_CONTRACTS = (
+    "governance",
+    "charter",
+    "policy",
+    "parameters",
+    "registry",
+    "authorities",
+    "evidence",
+)
 
 #: Roles that only one kind of institution can give to its people.
 ROLE_NEEDS_KIND = {"auditor": "commission", "insurer": "insurer", "vendor-engineer": "vendor"}

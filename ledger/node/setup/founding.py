@@ -257,7 +257,6 @@ class _Foundry:
                 for member in self._config.institutions
             ],
             "nodes": nodes,
-            "parameters": self._config.chain_parameters(),
         }
         # In the order of their random ids: the configuration's order would tell who is who.
         persons = sorted(people, key=lambda person: person.id)
@@ -285,6 +284,7 @@ class _Foundry:
             ("governance", governance),
             ("charter", {}),
             ("policy", {}),
+            ("parameters", {"values": self._config.chain_parameters()}),
             ("registry", registry),
             (
                 "authorities",

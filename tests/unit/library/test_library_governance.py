@@ -57,7 +57,7 @@ def test_the_genesis_writes_what_the_protocol_reads(world: World) -> None:
 
 def test_the_bounds_are_those_of_the_protocol() -> None:
     bounds = {name: list(pair) for name, pair in PARAMETER_BOUNDS.items()}
-    assert constant("governance", "PARAMETER_BOUNDS") == bounds
+    assert constant("parameters", "BOUNDS") == bounds
 
 
 def test_more_than_two_thirds_must_approve(world: World) -> None:
@@ -245,12 +245,12 @@ def test_the_schedule_remembers_how_far_back_transactions_can_still_be_sent_agai
     world: World,
 ) -> None:
     wide = Parameters().validity_window
-    assert constant("governance", "DEFAULT_VALIDITY_WINDOW") == wide
+    assert constant("parameters", "DEFAULT_VALIDITY_WINDOW") == wide
     narrowed = decided(world, "set_parameters", {"values": {"validity_window": 16}})
     world.height = narrowed + 100
     decided(world, "set_parameters", {"values": {"clock_ahead": 5000}})
     assert oldest_repeatable(world.state.get, world.height) == 1
     world.height = narrowed + wide
     decided(world, "set_parameters", {"values": {"clock_ahead": 6000}})
-    assert 0 not in [entry["from"] for entry in world.entry("governance/parameters")]
+    assert 0 not in [entry["from"] for entry in world.entry("parameters/schedule")]
     assert oldest_repeatable(world.state.get, world.height) == world.height - 15

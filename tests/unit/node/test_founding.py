@@ -69,7 +69,7 @@ def test_the_genesis_holds_members_nodes_and_every_parameter(network: Founding) 
     assert [contract.name for contract in genesis.contracts] == list(network.contracts)
     assert network.contracts[:3] == ("governance", "charter", "policy")
     arguments = genesis.contracts[0].arguments
-    assert set(arguments["parameters"]) == set(PARAMETER_BOUNDS)
+    assert set(arguments_of(genesis, "parameters")["values"]) == set(PARAMETER_BOUNDS)
     assert {member["id"] for member in arguments["institutions"]} == set(network.institutions)
     certificates = arguments_of(genesis, "authorities")["certificates"]
     assert set(certificates) == set(network.institutions)
