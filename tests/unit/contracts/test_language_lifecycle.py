@@ -7,7 +7,7 @@ import pytest
 
 from ledger.chain.transaction import Call
 from ledger.contracts.checker import check
-from ledger.contracts.examination import WORD_GAS, examine, price
+from ledger.contracts.examination import BASE_GAS, WORD_GAS, examine, price
 from ledger.contracts.sources import LIBRARY, library_source
 from tests.support.attacks import REFUSED
 from tests.support.language import IMPORT, Bench, entry, record
@@ -148,8 +148,8 @@ def test_where_python_gives_up_is_not_told() -> None:
 
 
 def test_what_an_examination_costs_is_counted_in_words() -> None:
-    assert price("") == 0
-    assert price("ab_1 = 'é'\n") == 11 + 5 * WORD_GAS
+    assert price("") == BASE_GAS
+    assert price("ab_1 = 'é'\n") == BASE_GAS + 11 + 5 * WORD_GAS
     gas = {}
     for text in ("", "x = 1\n" * 100):
         world = bench(FIRST)
@@ -157,7 +157,7 @@ def test_what_an_examination_costs_is_counted_in_words() -> None:
             world.state.get, world.context, "looking", "look", {"source": text}
         )
         gas[text] = answer.gas
-    more = price("x = 1\n" * 100)
+    more = price("x = 1\n" * 100) - price("")
     assert more <= gas["x = 1\n" * 100] - gas[""] <= more + 2_000
 
 
