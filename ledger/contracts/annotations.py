@@ -21,7 +21,11 @@ Holds = Callable[[Meter, Any], bool]
 #: The value that a plain one stands for, or `UNFIT`; paid for as well.
 Read = Callable[[Meter, Any], Any]
 
+#: Stands for a default that is not there.
+REQUIRED: Final = object()
+#: What `Read` gives for a value that does not fit.
 UNFIT: Final = object()
+
 _EXACT: Final[dict[str, type]] = {
     "int": int,
     "str": str,

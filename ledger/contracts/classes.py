@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
-from ledger.contracts.annotations import read_annotation
-from ledger.contracts.facts import REQUIRED, Findings, ModuleFacts, is_public_name
+from ledger.contracts.annotations import REQUIRED, read_annotation
+from ledger.contracts.facts import Findings, ModuleFacts, is_public_name
 from ledger.contracts.literals import read_literal
 from ledger.contracts.meter import Meter
 from ledger.contracts.records import Field, RecordType

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.contracts.annotations import UNFIT
+from ledger.contracts.annotations import REQUIRED, UNFIT
 from ledger.contracts.calls import enter
 from ledger.contracts.checker import read_contract
 from ledger.contracts.expressions import EXPRESSIONS
-from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Parameter
+from ledger.contracts.facts import FunctionFacts, ModuleFacts, Parameter
 from ledger.contracts.host import Run
 from ledger.contracts.linenotes import Lines
 from ledger.contracts.meter import FUNCTION_CALL, Failure

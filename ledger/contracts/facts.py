@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from ledger.contracts.annotations import Annotation
 from ledger.contracts.problems import Problem
-
-if TYPE_CHECKING:
-    from ledger.contracts.records import RecordType
-
-#: Stands for a default that is not there.
-REQUIRED: Final = object()
+from ledger.contracts.records import RecordType
 
 
 @dataclass(frozen=True, slots=True)

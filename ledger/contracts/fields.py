@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from ledger.contracts.facts import REQUIRED
+from ledger.contracts.annotations import REQUIRED
 from ledger.contracts.meter import Meter
 from ledger.contracts.records import RecordType
 from ledger.contracts.scope import Code, Frame, Scope

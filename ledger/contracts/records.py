@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ledger.contracts.annotations import UNFIT, Annotation
-from ledger.contracts.facts import REQUIRED
+from ledger.contracts.annotations import REQUIRED, UNFIT, Annotation
 from ledger.contracts.meter import Failure, Meter
 from ledger.contracts.values import RecordValue, kind_name, type_error
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from ledger.contracts.facts import REQUIRED, Findings, FunctionFacts, is_public_name
+from ledger.contracts.annotations import REQUIRED
+from ledger.contracts.facts import Findings, FunctionFacts, is_public_name
 from ledger.contracts.grammar import Signature
 
 

@@ -6,8 +6,9 @@ import ast
 from dataclasses import dataclass
 from typing import Final
 
+from ledger.contracts.annotations import REQUIRED
 from ledger.contracts.checker import read_contract
-from ledger.contracts.facts import REQUIRED, FunctionFacts, ModuleFacts, Parameter
+from ledger.contracts.facts import FunctionFacts, ModuleFacts, Parameter
 from ledger.contracts.grammar import VERDICTS
 from ledger.contracts.variables import local_names
 

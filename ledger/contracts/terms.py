@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
+from ledger.contracts.annotations import REQUIRED
 from ledger.contracts.facts import (
-    REQUIRED,
     Findings,
     FunctionFacts,
     ModuleFacts,

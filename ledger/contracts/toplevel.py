@@ -6,11 +6,10 @@ import ast
 from collections.abc import Callable
 from typing import Any, Final
 
-from ledger.contracts.annotations import ANYTHING, DECIMAL, Annotation, read_annotation
+from ledger.contracts.annotations import ANYTHING, DECIMAL, REQUIRED, Annotation, read_annotation
 from ledger.contracts.annotations import NAMES as TYPE_NAMES
 from ledger.contracts.classes import ClassReader, base_of
 from ledger.contracts.facts import (
-    REQUIRED,
     Findings,
     FunctionFacts,
     ModuleFacts,

@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from ledger.contracts.annotations import REQUIRED
 from ledger.contracts.compiler import Method, compile_contract
-from ledger.contracts.facts import REQUIRED
 from ledger.contracts.sources import library_source
 from ledger.node.setup.config import FOUNDING_CONTRACTS, NetworkConfig
 from ledger.scenario.language import (
