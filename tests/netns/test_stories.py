@@ -59,13 +59,14 @@ def test_a_majority_goes_on_while_the_minority_stands_still_and_catches_up_later
 
 def test_no_side_of_a_split_without_a_quorum_makes_a_block(hosts: Hosts, writers: Writers) -> None:
     hosts.partition([1, 3, 5, 7], [2, 4, 6])
-    time.sleep(1.0)  # what was decided when the links went down is stored by now
-    before = hosts.heights()
+    time.sleep(1.0)  # what was decided when the links went down is stored by somebody by now
+    before = max(hosts.heights().values())
     acknowledged = len(writers.history.acknowledged())
     time.sleep(3.0)
-    assert hosts.heights() == before
+    # Whoever lacked the last block may still get it from its own side.
+    assert max(hosts.heights().values()) == before
     late = writers.history.acknowledged()[acknowledged:]
-    assert all(each.height <= max(before.values()) for each in late)
+    assert all(each.height <= before for each in late)
     all_go_on(hosts, writers)
 
 
