@@ -100,7 +100,7 @@ def test_the_demo_names_what_is_wrong_with_a_configuration(tmp_path: Path) -> No
 
 def test_the_bench_prints_every_figure_beside_its_baselines() -> None:
     ran = subprocess.run(
-        [*COMMAND, "bench", "--nodes", "4", "--seconds", "4", "--json"],
+        [*COMMAND, "bench", "--nodes", "4", "--seconds", "2", "--json"],
         capture_output=True,
         text=True,
         timeout=280,
