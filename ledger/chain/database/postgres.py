@@ -243,8 +243,7 @@ class PostgresDatabase(Database):
                 yield _PostgresWriter(session.cursor(binary=True))
                 session.execute("COMMIT")
             except BaseException:
-                if not session.closed:
-                    session.rollback()
+                _roll_back(session)
                 raise
 
     def _begun(self) -> psycopg.Connection[Row]:
@@ -344,6 +343,19 @@ class _PostgresMoment(Moment):
 
     def close(self) -> None:
         self._session.close()
+
+
+def _roll_back(session: psycopg.Connection[Row]) -> None:
+    """End the open transaction. A session that cannot do that is of no more use: it is closed.
+
+    One that the server ends between the statements of a pipeline stays in the pipeline and says of
+    itself neither that it is closed nor that it is broken.
+    """
+    if not session.closed:
+        try:
+            session.rollback()
+        except psycopg.Error:
+            session.close()
 
 
 def _take_lock(session: psycopg.Connection[Row]) -> bool:

@@ -247,6 +247,28 @@ class TestLostSessions:
         assert chain.store.counts() == (3, 1)
         assert chain.store.value(b"a/b") == b"2"
 
+    def test_a_session_that_was_ended_inside_a_pipeline_is_let_go(self, chain, monkeypatch):
+        """It cannot be rolled back, and says neither that it is closed nor that it is broken."""
+        chain.append()
+        executemany = psycopg.Cursor.executemany
+        cut = []
+
+        def stuck(cursor, query, rows, **options):
+            if not cut:
+                cut.append(cursor.connection)
+                cursor.connection.pgconn.enter_pipeline_mode()
+                raise psycopg.OperationalError("cannot exit pipeline mode while busy")
+            return executemany(cursor, query, rows, **options)
+
+        monkeypatch.setattr(psycopg.Cursor, "executemany", stuck)
+        arguments = ([chain.transaction()], {b"a/b": b"2"})
+        with pytest.raises(StoreAway):
+            chain.append(*arguments)
+        assert cut[0].closed
+        persistently(lambda: chain.append(*arguments))
+        assert chain.store.height() == 2
+        assert chain.store.value(b"a/b") == b"2"
+
     def test_a_commit_whose_answer_was_lost_is_found_and_not_repeated(
         self, chain, admin, monkeypatch
     ):
