@@ -15,7 +15,7 @@ ALONE := tests/e2e tests/netns
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml uv.lock scripts/setup.sh
+.venv/.ready: pyproject.toml uv.lock scripts/setup.sh tests/js/package-lock.json
 	./scripts/setup.sh
 
 demo: setup
@@ -43,4 +43,4 @@ check: setup
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/js/node_modules demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis

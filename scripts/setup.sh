@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds .venv in the checkout from the locked versions. Needs Python 3.11 or newer, no root.
+# Builds .venv in the checkout from the locked versions, and tests/js/node_modules where npm is there.
+# Needs Python 3.11 or newer, no root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,4 +33,11 @@ sync() {
 }
 # Behind a hospital's inspecting proxy only the system's own certificate store knows the authority.
 sync --system-certs || sync
+
+# Programs of others that tests drive. Without npm, or without a registry, those tests say so and are
+# skipped; nothing else needs them.
+if command -v npm >/dev/null 2>&1; then
+  npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+    echo "setup: the packages of tests/js could not be installed; their tests are skipped" >&2
+fi
 touch .venv/.ready

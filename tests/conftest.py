@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.databases import NO_SERVER, address, postgres
+from tests.support.javascript import NO_NODE
 
 __all__ = ["address", "postgres"]
 
@@ -14,11 +15,12 @@ settings.load_profile("ledger")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say once why there was no PostgreSQL."""
+    """Say once why there was no PostgreSQL, or nothing that runs on Node.js."""
     reasons = [
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", ())
-        if isinstance(report.longrepr, tuple) and NO_SERVER in report.longrepr[2]
+        if isinstance(report.longrepr, tuple)
+        and any(why in report.longrepr[2] for why in (NO_SERVER, NO_NODE))
     ]
     for reason in sorted(set(reasons)):
         terminalreporter.write_line(f"{reason} ({reasons.count(reason)} tests skipped)")
