@@ -20,6 +20,7 @@ from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreError, StoreUnusable
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
+from ledger.node.custody import Custody
 from ledger.node.node import Node
 from ledger.node.renewal import Renewal
 from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
@@ -65,7 +66,13 @@ def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
 async def _serve(
     home: NodeHome, store: Store, passphrase: Callable[[], str], token: str | None
 ) -> None:
-    node = Node(home, store, home.signing_key(passphrase), home.tls_key(passphrase))
+    node = Node(
+        home,
+        store,
+        home.signing_key(passphrase),
+        home.tls_key(passphrase),
+        custody=Custody(home.staff, passphrase),
+    )
     renewal = Renewal(home, node, passphrase)
     await renewal.look()
     gc.collect()

@@ -17,6 +17,8 @@ from ledger.chain.database import StoreUnusable
 from ledger.chain.receipt import Handover, Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.statetree import StateProof
+from ledger.chain.transaction import Call
+from ledger.node.agent import Acted
 from ledger.node.answers import (
     Archived,
     Cursor,
@@ -30,6 +32,7 @@ from ledger.node.answers import (
 )
 
 __all__ = [
+    "Acted",
     "Archived",
     "Cursor",
     "Expiry",
@@ -60,6 +63,19 @@ class NodeService(Protocol):
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         """Check raw envelopes and queue the good ones; one answer each, in order. Never raises
         for what is in them."""
+
+    async def act(
+        self, person: str, calls: Sequence[Call], *cosigners: str, atomic: bool = False
+    ) -> Acted:
+        """Do something on the chain for a member of staff whose key the node holds, co-signed by
+        the node, and wait until it is final.
+
+        Raises:
+            NoHeldKey: the node holds no key for one of them.
+            PermissionError: the node takes nothing in, or not this.
+            TimeoutError: it was not final in time; it may become so.
+            Malformed: no transaction can hold these calls.
+        """
 
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         """Return when the transaction is final, or when the time is up."""

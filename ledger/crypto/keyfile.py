@@ -265,6 +265,14 @@ def load_key(path: Path, passphrase: Callable[[], str]) -> SigningKey:
     return key
 
 
+def public_key_of(path: Path) -> bytes:
+    """The public key that a file names, without opening it; raises `KeyFileError`."""
+    try:
+        return bytes.fromhex(_read(path).public)
+    except ValueError:
+        raise KeyFileError(f"{path}: a value is not hex text") from None
+
+
 def _read(path: Path) -> _KeyFile:
     try:
         with path.open("rb") as stream:

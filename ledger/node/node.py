@@ -19,9 +19,11 @@ from ledger.consensus.core import Core
 from ledger.consensus.errors import PeerFault
 from ledger.contracts.blocks import Executed, admission_fault
 from ledger.contracts.replica import Replica
+from ledger.crypto.keyfile import PassphraseSource
 from ledger.crypto.keys import SigningKey
 from ledger.node.agent import Agent
 from ledger.node.clockwatch import ClockWatch
+from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
 from ledger.node.driver import Diverged, Driver
 from ledger.node.events import EventFeed
@@ -71,6 +73,7 @@ class Node:
         key: the node's signing key.
         tls: the node's TLS key and certificate.
         surroundings: time, chance and links.
+        custody: the keys of the staff; without it, those in the home that are not sealed.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Node:
         key: SigningKey,
         tls: TlsKey,
         surroundings: Surroundings = REAL,
+        custody: Custody | None = None,
     ) -> None:
         self.home = home
         self.store = store
@@ -189,6 +193,8 @@ class Node:
             self._board,
             self.metrics_,
             self._room,
+            self.agent,
+            custody or Custody(home.staff, PassphraseSource(environment={})),
         )
 
     def _catch_up(self) -> Sync:

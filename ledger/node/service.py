@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from prometheus_client import CollectorRegistry
 
 from ledger.chain.database import StoreUnusable
+from ledger.chain.transaction import Call
 from ledger.contracts.replica import Replica
+from ledger.node.agent import Acted, Agent
 from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
+from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
 from ledger.node.events import EventFeed
 from ledger.node.inbox import Inbox
@@ -36,6 +40,8 @@ class Service(ChainReads):
     Args:
         dispute: says whether the node has halted.
         desk: gives records out; None where none are kept.
+        agent: signs and sends what the node does in its own name and for its staff.
+        custody: the keys of the staff.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Service(ChainReads):
         board: StatusBoard,
         metrics: Metrics,
         room: Room,
+        agent: Agent,
+        custody: Custody,
     ) -> None:
         super().__init__(replica.store, home.archive)
         self._home = home
@@ -62,6 +70,8 @@ class Service(ChainReads):
         self._board = board
         self._metrics = metrics
         self._room = room
+        self._agent = agent
+        self._custody = custody
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -104,6 +114,28 @@ class Service(ChainReads):
             if not given.accepted:
                 self._metrics.refused.labels(given.code).inc()
         return answers
+
+    async def act(
+        self, person: str, calls: Sequence[Call], *cosigners: str, atomic: bool = False
+    ) -> Acted:
+        """Do something on the chain for a member of staff, and wait until it is final.
+
+        Args:
+            person: whose key signs first, by the registry's id.
+            calls: what to call, in order.
+            cosigners: others of the staff who sign as well, such as a witness.
+            atomic: whether one failing call undoes the others.
+
+        Raises:
+            NoHeldKey: the node holds no key for one of them.
+            PermissionError: the node takes nothing in, or not this.
+            TimeoutError: it was not final in time; it may become so.
+            Malformed: no transaction can hold these calls.
+        """
+        if self._dispute.halted:
+            raise PermissionError(f"{_HALTED.code}: {_HALTED.detail}")
+        keys = [await asyncio.to_thread(self._custody.key_of, who) for who in (person, *cosigners)]
+        return await self._agent.act(keys, calls, atomic=atomic)
 
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         await self._inbox.wait(tx_id, timeout_s)

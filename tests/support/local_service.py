@@ -29,15 +29,17 @@ from ledger.chain.result import CallResult, Result, decode_result
 from ledger.chain.rules import proposer_of
 from ledger.chain.statetree import StateProof, StateTree
 from ledger.chain.store import Store
-from ledger.chain.transaction import Transaction, decode_transaction, verify_signatures
-from ledger.client.builder import Account
+from ledger.chain.transaction import Call, Transaction, decode_transaction, verify_signatures
+from ledger.client.builder import Account, build
 from ledger.contracts import blocks
 from ledger.contracts.machine import BlockContext
 from ledger.contracts.replica import Replica
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
+from ledger.node.agent import Acted
 from ledger.node.answers import Archived, Cursor, LedgerEvent, NotPermitted, Status, Submission
 from ledger.node.archives import ArchiveShelf
+from ledger.node.custody import NoHeldKey
 from ledger.node.events import events_of
 from ledger.node.setup.config import load_config
 from ledger.node.setup.founding import found_network
@@ -118,6 +120,8 @@ class LocalService:
         self.is_ready = True
         self.damage: list[StoreUnusable] = []
         self.records: dict[bytes, bytes] = {}
+        #: Keys of the staff that this node holds, by person id.
+        self.custody: dict[str, SigningKey] = {}
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         return [self._admit(raw) for raw in raws]
@@ -163,6 +167,22 @@ class LocalService:
         async with self._grown:
             self._grown.notify_all()
         return executed.block.header
+
+    async def act(
+        self, person: str, calls: Sequence[Call], *cosigners: str, atomic: bool = False
+    ) -> Acted:
+        keys = [self.custody.get(who) for who in (person, *cosigners)]
+        if None in keys:
+            raise NoHeldKey(f"no key is held for {person}")
+        signers = [Account(key) for key in (*keys, self._keys[self.node]) if key is not None]
+        made = build(self.chain, self.head().height, 100, calls, signers, atomic=atomic)
+        (submission,) = await self.submit([made.raw])
+        if not submission.accepted:
+            raise PermissionError(submission.code)
+        await self.wait(made.id, 1)
+        outcome = self.outcome(made.id)
+        assert outcome is not None
+        return Acted(made.id, outcome[0], outcome[2])
 
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         if tx_id in self._waiting:

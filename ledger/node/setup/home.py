@@ -162,6 +162,11 @@ class NodeHome:
         return self.path / "signer"
 
     @property
+    def staff(self) -> Path:
+        """The directory of the keys that the node holds for its institution's staff."""
+        return self.path / "staff"
+
+    @property
     def api_url(self) -> str:
         host = self.settings.api.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api.port}"

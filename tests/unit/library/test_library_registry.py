@@ -97,6 +97,7 @@ def test_a_patient_without_keys_speaks_through_a_signed_form(world: World) -> No
         (f"clerk,{PATIENT}", FORM, "witness_missing"),
         ("clerk,stranger", FORM, "unknown_key"),
         (f"{NEIGHBOUR},nurse", FORM, "witness_missing"),
+        ("clerk,city-1", FORM, "witness_missing"),  # the node signs whatever its staff does
     ],
 )
 def test_a_form_counts_only_with_a_registrar_and_a_colleague_as_witness(
@@ -106,6 +107,12 @@ def test_a_form_counts_only_with_a_registrar_and_a_colleague_as_witness(
         signers, "consent", "grant", id="c", subject=PATIENT, scope={"purposes": ["TREAT"]},
         form=form,
     ) == code  # fmt: skip
+
+
+def test_a_node_that_signs_for_its_staff_is_no_witness_of_a_death(world: World) -> None:
+    death = {"id": PATIENT, "institution": "city", "form": FORM}
+    assert world.refuses("clerk,city-1", "registry", "died", **death) == "witness_missing"
+    world.does("clerk,nurse,city-1", "registry", "died", **death)
 
 
 def test_one_person_with_two_keys_is_not_a_witness_of_herself(world: World) -> None:
