@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from fastapi import Request
 
@@ -56,3 +56,11 @@ def principal_of(request: Request) -> Principal:
     if not isinstance(found, Principal):
         raise Problem(problems.UNAUTHORISED, "sign in first")
     return found
+
+
+#: On which level of SMART scopes each kind of caller acts; an operator on none.
+LEVELS: Final[dict[Kind, Literal["patient", "user", "system"]]] = {
+    Kind.PATIENT: "patient",
+    Kind.STAFF: "user",
+    Kind.SYSTEM: "system",
+}
