@@ -32,6 +32,8 @@ LIBRARY: Final = (
     "chronic",
     "followup",
     "access",
+    "directory",
+    "enquiry",
     "evidence",
     "public_health",
     "research",

@@ -446,6 +446,32 @@ def known(request: str) -> dict:
 
 
 @query
+def preview(pointer: dict, proof: dict, purpose: str, institution: str, key: str, case: str = "", labels: list = []) -> dict:
+    """What `request` would answer now to the person with this key, without anything written down.
+
+    A holder asks this before it shows a pointer to somebody: what would be denied is not shown. For
+    BTG it says whether an emergency of that person with that patient is running.
+    """
+    if institution == "":
+        who = call("registry", "patient", key=key)
+    else:
+        who = call("registry", "acting", key=key, institution=institution, roles=[])
+    record = call("records", "find", pointer=pointer, proof=proof)
+    if purpose == "BTG" and record["status"] == "anchored":
+        verdict = alone(call("emergency", "running", person=who["id"], institution=institution, subject=pointer["subject"]))
+    else:
+        verdict = judged(pointer, record, purpose, institution, who, case, labels, settings.get()["asked"])
+    by = verdict["by"]
+    return {"outcome": verdict["outcome"], "rule": f"{by['contract']}:{by['rule']}", "until": verdict["until"]}
+
+
+@query
+def suits(purpose: str, roles: list) -> bool:
+    """Whether somebody with these roles may ask for this purpose at all; the glass is not asked for."""
+    return purpose in BRANCH and purpose != "BTG" and overlap(roles, SUITED[BRANCH[purpose]])
+
+
+@query
 def decision(id: str) -> dict | None:
     """A decision, with its release and receipt once they are written down, or nothing."""
     return decisions.get(id)

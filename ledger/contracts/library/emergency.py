@@ -77,7 +77,7 @@ def declare(request: str, who: dict, institution: str, subject: str, reason: str
 
     `note` is a commitment to the physician's own words, which the institution keeps for the review.
     """
-    require(caller() == "access", "access_only", "the glass is broken through access")
+    require(caller() in ["access", "enquiry"], "access_only", "the glass is broken through access, or enquiry")
     require(reason in REASONS, "unknown_reason", "not a code of the list of emergencies")
     require(len(note) == HASH_BYTES, "note_missing", "a commitment to the reason in words is needed")
     person = who["id"]
@@ -173,6 +173,17 @@ def decide(request: dict) -> dict:
             if now() < seat["until"]:
                 return permits("expert-called-in", until=seat["until"], duties=EXPERT_DUTIES, emergency=request["case"])
     return silent("no-emergency")
+
+
+@query
+def running(person: str, institution: str, subject: str) -> dict:
+    """Whether a person, acting for an institution, has an emergency with a patient that goes on."""
+    id = current.get((person, subject), "")
+    if id != "":
+        case = emergencies[id]
+        if case["institution"] == institution and case["status"] == "open" and now() < case["until"]:
+            return permits("emergency-running", until=case["until"], emergency=id)
+    return denies("no-emergency-running")
 
 
 # --- Review ------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ FOUNDING_CONTRACTS = (
     "registry",
     "authorities",
     "evidence",
+    "directory",
+    "enquiry",
 )
 
 #: Roles that only one kind of institution can give to its people.

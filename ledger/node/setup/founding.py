@@ -291,6 +291,8 @@ class _Foundry:
                 {"certificates": {name: key.pem for name, key in authorities.items()}},
             ),
             ("evidence", {}),
+            ("directory", {}),
+            ("enquiry", {}),
             *((section.name, section.arguments) for section in self._config.contracts),
         ]
         return check_genesis(
