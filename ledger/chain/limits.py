@@ -10,6 +10,8 @@ MIB: Final = 1024 * KIB
 MAX_TRANSACTION_BYTES: Final = 256 * KIB
 MAX_CALLS: Final = 128
 MAX_SIGNERS: Final = 8
+#: Longest signature of any suite; each suite has its own bound below this.
+MAX_SIGNATURE_BYTES: Final = 2 * KIB
 MAX_NONCE_BYTES: Final = 16
 MAX_NAME_BYTES: Final = 64
 MAX_BLOCK_BYTES: Final = 8 * MIB

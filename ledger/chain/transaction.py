@@ -102,6 +102,8 @@ def decode_transaction(raw: bytes) -> Transaction:
     _check_body(body)
     if len(envelope.signatures) != len(body.signers):
         raise Malformed("as many signatures as signers are needed")
+    if any(len(signature) > limits.MAX_SIGNATURE_BYTES for signature in envelope.signatures):
+        raise Malformed(f"a signature has at most {limits.MAX_SIGNATURE_BYTES} bytes")
     return Transaction(raw, envelope, body)
 
 

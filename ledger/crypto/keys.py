@@ -14,7 +14,7 @@ class SigningKey:
     __slots__ = ("_secret", "_seed", "_suite", "public")
 
     def __init__(self, seed: bytes, suite_number: int = suites.DEFAULT_SUITE) -> None:
-        suite = suites.by_number(suite_number)
+        suite = suites.signing(suite_number)
         if len(seed) != suite.seed_size:
             raise suites.UnusableKey(f"a {suite.name} seed has {suite.seed_size} bytes")
         self._suite = suite
@@ -31,7 +31,7 @@ class SigningKey:
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> SigningKey:
         """A fresh key from random bytes, by default those of the operating system."""
-        return cls(entropy(suites.by_number(suite_number).seed_size), suite_number)
+        return cls(entropy(suites.signing(suite_number).seed_size), suite_number)
 
     @property
     def seed(self) -> bytes:

@@ -1,9 +1,16 @@
 """The registry of signature suites and the keys that carry a suite's number.
 
 A public key on the wire is one byte of suite number followed by the suite's raw key, so that the
-suite is always inside whatever bytes are signed or hashed. A chain names the suites that it accepts
-in its genesis; today there is one, Ed25519 with SHA-256 (RFC 8032), verified by libsodium alone:
-libraries disagree on small-order and non-canonical keys, and a second verifier would be a fork.
+suite is always inside whatever bytes are signed or hashed. There are two:
+
+1. Ed25519 with SHA-256 (RFC 8032), for nodes, institutions and their staff, verified by libsodium
+   alone: libraries disagree on small-order and non-canonical keys, and a second verifier would be a
+   fork;
+2. passkeys (WebAuthn, ES256), for patients: see `ledger.crypto.passkey`.
+
+Which of them the people of a chain may have is said by the arguments of the contract ``registry``
+in its genesis. Keys of nodes are of suite 1: a validator signs by itself, and a passkey only where
+a person is present.
 """
 
 from __future__ import annotations
@@ -14,19 +21,31 @@ from typing import ClassVar, Final
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
+from ledger.crypto import passkey
+
 
 class UnusableKey(ValueError):
     """A key that no registered suite can use."""
 
 
 class Suite(ABC):
-    """One signature algorithm with fixed sizes, all in bytes."""
+    """One signature algorithm: how to tell a good signature. Sizes in bytes; ``signature_size`` is
+    the largest that a signature has."""
 
     number: ClassVar[int]
     name: ClassVar[str]
     public_size: ClassVar[int]
-    seed_size: ClassVar[int]
     signature_size: ClassVar[int]
+
+    @abstractmethod
+    def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
+        """Whether the signature is good. Never raises for hostile input of the right types."""
+
+
+class SigningSuite(Suite):
+    """A suite whose secrets this software can hold, and sign with."""
+
+    seed_size: ClassVar[int]
 
     @abstractmethod
     def keypair(self, seed: bytes) -> tuple[bytes, bytes]:
@@ -34,14 +53,10 @@ class Suite(ABC):
 
     @abstractmethod
     def sign(self, secret: bytes, message: bytes) -> bytes:
-        """A detached signature of ``signature_size`` bytes."""
-
-    @abstractmethod
-    def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
-        """Whether the signature is good. Never raises for hostile input of the right types."""
+        """A detached signature of at most ``signature_size`` bytes."""
 
 
-class Ed25519(Suite):
+class Ed25519(SigningSuite):
     """Ed25519 (RFC 8032) as libsodium decides it: cofactorless, small-order keys refused."""
 
     number = 1
@@ -67,7 +82,19 @@ class Ed25519(Suite):
         return True
 
 
-_SUITES: Final[dict[int, Suite]] = {Ed25519.number: Ed25519()}
+class Passkey(Suite):
+    """WebAuthn assertions under ES256. The secret never leaves the authenticator."""
+
+    number = 2
+    name = "webauthn-es256"
+    public_size = passkey.PUBLIC_SIZE
+    signature_size = passkey.SIGNATURE_SIZE
+
+    def verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
+        return passkey.verify(public, message, signature)
+
+
+_SUITES: Final[dict[int, Suite]] = {suite.number: suite for suite in (Ed25519(), Passkey())}
 DEFAULT_SUITE: Final = Ed25519.number
 
 
@@ -76,6 +103,14 @@ def by_number(number: int) -> Suite:
     suite = _SUITES.get(number)
     if suite is None:
         raise UnusableKey(f"no signature suite has the number {number}")
+    return suite
+
+
+def signing(number: int) -> SigningSuite:
+    """The suite of a number, to make keys of; raises `UnusableKey` where only devices can."""
+    suite = by_number(number)
+    if not isinstance(suite, SigningSuite):
+        raise UnusableKey(f"keys of {suite.name} are held by the devices that make them")
     return suite
 
 

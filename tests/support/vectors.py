@@ -16,9 +16,17 @@ from ledger.chain.genesis import Genesis, GenesisContract
 from ledger.chain.receipt import Receipt, encode_receipt, verify_receipt
 from ledger.chain.result import CallResult, Event, Result
 from ledger.chain.statetree import verify_state_proof
-from ledger.chain.transaction import Body, Call, sign_transaction
+from ledger.chain.transaction import (
+    Body,
+    Call,
+    Envelope,
+    decode_transaction,
+    sign_transaction,
+    verify_signatures,
+)
 from ledger.crypto import hashing
 from ledger.crypto.hashing import ZERO_HASH, Domain
+from tests.support.authenticator import Authenticator
 from tests.support.chain import certify, committee, key_of
 from tests.support.tiles import Tiles, grow
 
@@ -72,6 +80,14 @@ def vectors() -> dict[str, Any]:
         handovers=(),
     )
     verify_receipt(receipt, chain, validators)
+    hers = Authenticator("hers")
+    consent = Body(
+        chain, b"\x09", 1, 100, False, (Call("notes", "write", {"id": "x"}),), (hers.public,)
+    )
+    by_passkey = decode_transaction(
+        encode(Envelope(encode(consent), (hers.sign(hashing.TRANSACTION(encode(consent))),)))
+    )
+    assert verify_signatures(by_passkey)
     inclusion = tree.prove(b"notes/b")
     stranger = next(key for key in (b"notes/%d" % n for n in range(99)) if tree.prove(key).leaf)
     nothing = next(key for key in (b"notes/%d" % n for n in range(99)) if not tree.prove(key).leaf)
@@ -91,6 +107,14 @@ def vectors() -> dict[str, Any]:
             "id": transactions[1].id.hex(),
             "signature": transactions[1].envelope.signatures[0].hex(),
             "envelope": raws[1].hex(),
+        },
+        "passkey": {
+            "public": hers.public.hex(),
+            "body": by_passkey.envelope.body.hex(),
+            "id": by_passkey.id.hex(),
+            "client_data": hers.assertion(by_passkey.id).client_data.decode(),
+            "signature": by_passkey.envelope.signatures[0].hex(),
+            "envelope": by_passkey.raw.hex(),
         },
         "result": encoded[1].hex(),
         "header": {"bytes": encode(header).hex(), "hash": header.hash().hex()},

@@ -26,22 +26,29 @@ ID_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 HEX_DIGITS = "0123456789abcdef"
 # "p-" and 32 random hex digits.
 PSEUDONYM_LENGTH = 34
-# A public key on the wire: suite number 01 (Ed25519) and 32 bytes, as hex digits.
-KEY_PREFIX = "01"
-KEY_LENGTH = 66
+# A public key on the wire in hex digits: the number of its suite, 01 for Ed25519 and 02 for
+# passkeys, then the suite's key.
+KEY_LENGTHS = {"01": 66, "02": 132}
 FORM_BYTES = 32
 
 persons = Map("people")
 owners = Map("keys")
 # Institutions that left. They are noted here so that an act need not ask governance as well.
 closed = Map("closed")
+# The suites whose keys people of this chain may have.
+suites = Value("suites")
 # Those of LISTENERS that this chain has.
 listeners = Value("listeners")
 
 
 @init
-def found(people: list) -> None:
-    """Register the founders, and every founding node as a records officer of its institution."""
+def found(people: list, key_suites: list = ["01", "02"]) -> None:
+    """Register the founders, and every founding node as a records officer of its institution.
+
+    `key_suites` are the signature suites that the chain accepts. Nodes always have suite 01.
+    """
+    require("01" in key_suites and all([suite in KEY_LENGTHS for suite in key_suites]), "unknown_suite", "01 and perhaps 02")
+    suites.set(key_suites)
     for person in people:
         add_person(person["id"], person["institution"], person["roles"], person["keys"])
     for node in call("governance", "members")["nodes"]:
@@ -435,8 +442,10 @@ def is_pseudonym(id: str) -> bool:
 
 
 def claim_key(key: str, id: str) -> None:
-    require(len(key) == KEY_LENGTH and key.startswith(KEY_PREFIX), "bad_key", "not a public key in hex")
+    suite = key[:2]
+    require(suite in KEY_LENGTHS and len(key) == KEY_LENGTHS[suite], "bad_key", "not a public key in hex")
     require(all([digit in HEX_DIGITS for digit in key]), "bad_key", "not a public key in hex")
+    require(suite in suites.get(), "suite_not_accepted", "this chain takes no keys of that suite")
     require(key not in owners, "key_exists", "the key belongs to somebody")
     owners[key] = id
 

@@ -2,6 +2,9 @@
 
 import pytest
 
+from ledger.contracts.machine import GenesisFailed
+from ledger.workbench.consortium import consortium_genesis
+from tests.support.authenticator import Authenticator
 from tests.support.contracts import NEIGHBOUR, PATIENT, World, key_of
 
 FORM = bytes(range(32))
@@ -67,6 +70,10 @@ def test_every_founding_node_is_a_records_officer(world: World) -> None:
         ("clerk", {"keys": []}, "key_missing"),
         ("clerk", {"keys": ["00"]}, "bad_key"),
         ("clerk", {"keys": ["zz" * 33]}, "bad_key"),
+        ("clerk", {"keys": ["02" * 33]}, "bad_key"),
+        ("clerk", {"keys": ["01" * 66]}, "bad_key"),
+        ("clerk", {"keys": ["02" + "zz" * 65]}, "bad_key"),
+        ("clerk", {"keys": ["03" * 33]}, "bad_key"),
         ("clerk", {"keys": [key("he")]}, "key_exists"),
         ("clerk", {"keys": [key(str(n)) for n in range(9)]}, "too_many_keys"),
     ],
@@ -75,6 +82,24 @@ def test_an_enrolment_that_breaks_a_rule_is_refused(
     world: World, signer: str, change: dict[str, object], code: str
 ) -> None:
     assert world.refuses(signer, "registry", "enrol", **enrolment(**change)) == code
+
+
+def test_a_person_may_have_a_passkey(world: World) -> None:
+    passkey = Authenticator("li's passkey").public.hex()
+    world.does("clerk", "registry", "enrol", **enrolment(keys=[passkey]))
+    assert world.asks("registry", "whois", key=passkey)["id"] == "li"
+
+
+def test_a_chain_accepts_the_suites_that_its_genesis_names() -> None:
+    people = consortium_genesis({}, {}).contracts
+    founders = next(each.arguments["people"] for each in people if each.name == "registry")
+    world = World(arguments={"registry": {"people": founders, "key_suites": ["01"]}})
+    keys = [Authenticator("li's passkey").public.hex()]
+    refused = world.refuses("clerk", "registry", "enrol", **enrolment(keys=keys))
+    assert refused == "suite_not_accepted"
+    for suites in ([], ["02"], ["01", "03"]):
+        with pytest.raises(GenesisFailed, match="unknown_suite"):
+            World(arguments={"registry": {"people": founders, "key_suites": suites}})
 
 
 def test_a_patient_without_keys_speaks_through_a_signed_form(world: World) -> None:
