@@ -22,6 +22,7 @@ from ledger.audit.tables import compare
 from ledger.chain.codec import Malformed
 from ledger.chain.constitution import validators_at
 from ledger.chain.database import StoreError, open_database
+from ledger.chain.document import Examination, examine, load_document
 from ledger.chain.genesis import Genesis
 from ledger.chain.handover import Trust
 from ledger.chain.pruning import Pruning
@@ -196,12 +197,34 @@ def verify_receipt_file(genesis: Genesis, path: Path) -> Verified:
         OSError: the file cannot be read.
     """
     receipt = load_receipt(path.read_bytes())
+    trust = _trust(genesis)
+    return verify_receipt(receipt, trust.chain, trust.validators)
+
+
+def verify_document_file(
+    genesis: Genesis, path: Path, content: bytes | None = None, salt: bytes | None = None
+) -> Examination:
+    """Check one document proof with nothing but the genesis.
+
+    Args:
+        content: the record's bytes, where they are to be checked too.
+        salt: the record's digest salt, without which bytes cannot be compared.
+
+    Raises:
+        Malformed: it is no document proof.
+        NotAuditable: the genesis itself fails.
+        OSError: the file cannot be read.
+    """
+    proof = load_document(path.read_bytes())
+    return examine(proof, _trust(genesis), content, salt)
+
+
+def _trust(genesis: Genesis) -> Trust:
     try:
         state = Machine().genesis(genesis).writes
-        validators = validators_at(state.get, 1)
+        return Trust(genesis.chain_id(), validators_at(state.get, 1))
     except (GenesisFailed, Malformed) as error:
         raise NotAuditable(f"no chain can start from this genesis: {error}") from None
-    return verify_receipt(receipt, genesis.chain_id(), validators)
 
 
 __all__ = [
@@ -209,5 +232,6 @@ __all__ = [
     "NotAuditable",
     "Verified",
     "verify_chain",
+    "verify_document_file",
     "verify_receipt_file",
 ]

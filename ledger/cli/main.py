@@ -15,6 +15,7 @@ from ledger.cli import (
     consortia,
     contract,
     demo,
+    document,
     explain,
     indicators,
     network,
@@ -39,6 +40,7 @@ app.add_typer(network.group, name="network")
 app.add_typer(node.group, name="node")
 app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
+audit.group.command("document")(document.document)
 app.command("indicators")(indicators.indicators)
 app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
