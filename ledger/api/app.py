@@ -16,16 +16,22 @@ from ledger.api import (
     state,
     transactions,
 )
+from ledger.api.fhir import errors as fhir_errors
+from ledger.api.fhir import facade, openapi
 from ledger.api.guard import Guard, Meter
 from ledger.api.service import NodeService
 
 
-def create_app(service: NodeService, *, token: str | None = None) -> FastAPI:
+def create_app(
+    service: NodeService, *, token: str | None = None, public_url: str | None = None
+) -> FastAPI:
     """The ASGI application that serves ``service``; one per service, for its metrics have names.
 
     Args:
         service: the node.
         token: what ``/v1`` asks for as a bearer token; None serves loopback names only.
+        public_url: scheme and host by which the node is called from outside; without it, what the
+            Host header of each request says.
     """
     app = FastAPI(
         title="Health-data ledger",
@@ -40,9 +46,13 @@ def create_app(service: NodeService, *, token: str | None = None) -> FastAPI:
     )
     for part in (transactions, blocks, state, events, records, operations):
         app.include_router(part.router(service))
+    offered = facade.offers(service)
+    app.include_router(facade.router(offered, service, public_url=public_url))
     # Added last is outermost: guard, then meter, then the net under the routes.
     problems.install(app, service.damaged)
+    fhir_errors.install(app)
     app.add_middleware(Meter, registry=service.metrics)
     app.add_middleware(Guard, token=token)
-    documentation.install(app, needs_token=token is not None)
+    app.add_middleware(fhir_errors.OutcomeFace)
+    documentation.install(app, needs_token=token is not None, schemas=openapi.schemas(offered))
     return app

@@ -9,6 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from ledger.api import models, problems
+from ledger.api.fhir import openapi as fhir
+from ledger.api.fhir.errors import under_fhir
 
 _SCHEMAS = "#/components/schemas/"
 
@@ -16,7 +18,8 @@ DESCRIPTION: Final = """\
 One node of a health-data ledger. What it says about the chain can be checked offline with the
 genesis file; see *receipts* and `?proof=true`.
 
-Errors are RFC 9457 problem details with stable types `urn:health-ledger:problem:CODE`. Bytes inside
+Errors are RFC 9457 problem details with stable types `urn:health-ledger:problem:CODE`, and under
+`/fhir` OperationOutcome resources. Bytes inside
 contract values are written `{"$bytes": base64}`. Unknown query parameters are ignored, unknown
 members of bodies are not.
 """
@@ -27,6 +30,7 @@ TAGS: Final = [
     {"name": "state", "description": "What the contracts remember, with proofs"},
     {"name": "events", "description": "Follow the chain"},
     {"name": "records", "description": "Fetch records from their holder"},
+    fhir.TAG,
     {"name": "operations", "description": "Health, readiness, figures"},
 ]
 
@@ -90,12 +94,16 @@ def failures(*kinds: problems.Kind) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-def install(app: FastAPI, *, needs_token: bool) -> None:
-    """Replace the app's OpenAPI document by a complete one."""
+def install(app: FastAPI, *, needs_token: bool, schemas: dict[str, Any]) -> None:
+    """Replace the app's OpenAPI document by a complete one.
+
+    ``schemas``: those that the routes under ``/fhir`` refer to.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _document(app, needs_token=needs_token)
+            app.openapi_schema["components"]["schemas"].update(schemas)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -123,6 +131,8 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
     gate = problems.UNAUTHORISED if needs_token else problems.MISDIRECTED
     everywhere = failures(gate, problems.INTERNAL, problems.NOT_READY)
     for path, operations in document["paths"].items():
+        if under_fhir(path):
+            continue  # says itself how it fails
         for operation in operations.values():
             # FastAPI writes a keyword of OpenAPI 3.2 into a document of 3.1.
             content = operation["responses"].get("200", {}).get("content", {})

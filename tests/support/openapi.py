@@ -12,7 +12,8 @@ ANSWERED_BEFORE_ROUTING = {401, 404, 405, 421, 500}
 
 def _pattern(path: str) -> re.Pattern[str]:
     """What a path template of the document matches; a state key may have slashes."""
-    return re.compile(re.sub(r"\{\w+\}", "[^/]+", path.replace("{key}", ".+")))
+    plain = re.escape(path).replace(r"\{key\}", ".+")
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", plain))
 
 
 class CheckedTransport(httpx.AsyncBaseTransport):
@@ -48,7 +49,8 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         operation = self._operation(request)
         if operation is None:
             assert response.status_code in ANSWERED_BEFORE_ROUTING
-            self.validate(response.json(), {"$ref": "#/components/schemas/Problem"})
+            words = "OperationOutcome" if request.url.path.startswith("/fhir") else "Problem"
+            self.validate(response.json(), {"$ref": f"#/components/schemas/{words}"})
             return
         described = operation["responses"]
         assert str(response.status_code) in described, (response.status_code, response.text)
