@@ -16,6 +16,7 @@ LIBRARY: Final = (
     "policy",
     "parameters",
     "registry",
+    "enrolment",
     "authorities",
     "records",
     "consent",

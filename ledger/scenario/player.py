@@ -143,8 +143,10 @@ class Player:
     def _enrol(self, act: Enrols) -> str:
         actor = self._cast.enrol(act.label, act.institution, act.roles, act.with_key)
         keys = [actor.account.id] if actor.account is not None else []
+        # A patient's key signs with the registrar, as the registry asks.
+        hers = [act.label] if keys and list(act.roles) == ["patient"] else []
         outcome = self._send(
-            act.signers,
+            [*act.signers, *hers],
             "registry",
             "enrol",
             {

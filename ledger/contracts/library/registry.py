@@ -64,10 +64,13 @@ def found(people: list, key_suites: list = ["01", "02"]) -> None:
 def enrol(id: str, institution: str, roles: list, keys: list) -> None:
     """A registrar enters a new person of the registrar's own institution.
 
-    A patient may be entered without keys; others then speak for the patient with a signed form.
+    A patient may be entered without keys; others then speak for the patient with a signed form. Her
+    keys sign as well, or a witness does: no registrar alone gets a patient's voice.
     """
     acting(signers()[0], institution, ["registrar"])
     require("node" not in roles, "role_reserved", "nodes are admitted by a vote of the members")
+    if roles == ["patient"] and is_pseudonym(id) and not all([key in signers() for key in keys]):
+        witnessed(institution)
     require(len(keys) > 0 or roles == ["patient"], "key_missing", "only a patient may have no key")
     add_person(id, institution, roles, keys)
     emit("enrolled", person=id, institution=institution)
@@ -92,14 +95,17 @@ def affiliate(id: str, institution: str, roles: list) -> None:
 
 @export
 def rotate_key(old: str, new: str, form: bytes = b"") -> None:
-    """Replace a key: by its owner, or with a signed form when the owner has lost it."""
+    """Replace a key: by its owner, or with a signed form when a member of staff has lost it.
+
+    A patient who has lost hers is told and can object: see the contract enrolment.
+    """
     id = owners.get(old, "")
     require(id != "", "unknown_key", "the old key belongs to nobody")
     # Not guardians or delegates: with the key they would have the patient's own voice as well.
-    by_self_or_form(id, form)
+    by = by_self_or_form(id, form)
+    require(by == [id] or not is_pseudonym(id), "recovery_needed", "a patient's lost key is replaced by enrolment")
     person = known_person(id)
-    for affiliation in person["affiliations"]:
-        require("node" not in affiliation["roles"], "role_reserved", "governance gives a node a new key")
+    refuse_node(person)
     claim_key(new, id)
     del owners[old]
     person["keys"] = [key for key in person["keys"] if key != old]
@@ -107,6 +113,41 @@ def rotate_key(old: str, new: str, form: bytes = b"") -> None:
     person["version"] = height()
     persons[id] = person
     emit("key_rotated", person=id)
+
+
+@export
+def add_key(key: str) -> None:
+    """A person takes one more key, of another device; both the old and the new one sign."""
+    person = in_good_standing(signers()[0])
+    require(key in signers(), "not_the_holder", "the key itself must sign")
+    hold(person, key)
+
+
+@export
+def drop_key(key: str) -> None:
+    """A person gives up a key, with any of hers, but for the last one."""
+    person = in_good_standing(signers()[0])
+    require(owners.get(key, "") == person["id"], "unknown_key", "the key is not hers")
+    require(len(person["keys"]) > 1, "key_missing", "a person keeps one key")
+    refuse_node(person)
+    person["keys"] = [other for other in person["keys"] if other != key]
+    person["version"] = height()
+    del owners[key]
+    persons[person["id"]] = person
+    emit("key_dropped", person=person["id"])
+
+
+@export
+def give_key(id: str, key: str, alone: bool) -> None:
+    """Give a patient a key that a clinic has checked; `alone` ends her other ones. For enrolment alone."""
+    require(caller() == "enrolment", "enrolment_only", "this follows an identity check")
+    person = known_person(id)
+    require(is_pseudonym(id), "not_a_patient", "staff get their keys from a registrar")
+    if alone:
+        for old in person["keys"]:
+            del owners[old]
+        person["keys"] = []
+    hold(person, key)
 
 
 @export
@@ -448,6 +489,22 @@ def claim_key(key: str, id: str) -> None:
     require(suite in suites.get(), "suite_not_accepted", "this chain takes no keys of that suite")
     require(key not in owners, "key_exists", "the key belongs to somebody")
     owners[key] = id
+
+
+def hold(person: dict, key: str) -> None:
+    """Enter one more key of a person."""
+    refuse_node(person)
+    require(len(person["keys"]) < MAX_KEYS, "too_many_keys")
+    claim_key(key, person["id"])
+    person["keys"].append(key)
+    person["version"] = height()
+    persons[person["id"]] = person
+    emit("key_added", person=person["id"])
+
+
+def refuse_node(person: dict) -> None:
+    for affiliation in person["affiliations"]:
+        require("node" not in affiliation["roles"], "role_reserved", "governance gives a node a new key")
 
 
 def close(person: dict, reason: str) -> None:

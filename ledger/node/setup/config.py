@@ -36,6 +36,7 @@ FOUNDING_CONTRACTS = (
     "evidence",
     "directory",
     "enquiry",
+    "enrolment",
 )
 
 #: Roles that only one kind of institution can give to its people.

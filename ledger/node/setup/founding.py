@@ -293,6 +293,7 @@ class _Foundry:
             ("evidence", {}),
             ("directory", {}),
             ("enquiry", {}),
+            ("enrolment", {}),
             *((section.name, section.arguments) for section in self._config.contracts),
         ]
         return check_genesis(

@@ -185,7 +185,8 @@ async def test_a_key_that_is_registered_meanwhile_is_let_in(desk: Desk) -> None:
         "registry", "enrol", id="p-" + "7" * 32, institution="east", roles=["patient"],
         keys=[newcomer.id],
     )  # fmt: skip
-    transaction = build(chain.chain, chain.replica.head.height, 10, [enrol], [governor])
+    signers = [governor, newcomer]
+    transaction = build(chain.chain, chain.replica.head.height, 10, [enrol], signers)
     chain.append(transaction)
     desk.inbox.final([transaction.id], registry_changed=True)
     assert desk.code(raw()) == "accepted"
