@@ -36,6 +36,7 @@ LIBRARY: Final = (
     "directory",
     "enquiry",
     "evidence",
+    "disclosures",
     "public_health",
     "research",
     "cross_sector",

@@ -19,8 +19,9 @@ to be told besides the patient; `review_by` and `delete_by`, the block times by 
 has to be judged and the copy deleted. The earliest counts. Who is bound to delete after use has
 done so when the permit ends.
 
-The patient is told of every decision at once. Only a legal duty can have her told later, at a date
-that its rule fixed before; then anybody can have the chain tell her, and nobody can put it off.
+The patient is told of every decision at once, and it stands in her log of disclosures. Only a legal
+duty can have her told later, at a date that its rule fixed before; then anybody can have the chain
+tell her, and nobody can put it off.
 
 In an emergency a physician may break the glass: the patient's own denials do not stop it. That is a
 request of its own, which none of the sharing contracts is asked about; the contract `emergency`
@@ -87,6 +88,11 @@ MAX_TOKENS = 32
 MAX_POLICIES = 64
 MAX_COUNTIES = 100
 EFFECTS = ["permit", "oblige", "limit", "deny", "forbid", "none"]
+
+# What the patient's log of disclosures says of a decision, in the words of the decision.
+ENTRY = [
+    "id", "time", "height", "outcome", "rule", "requester", "institution", "holder", "record", "kind", "purpose", "case",
+]
 
 settings = Value("settings")
 decisions = Map("decisions")
@@ -365,13 +371,23 @@ def written(
         "expires": expires,
         "released": None,
         "received": None,
+        # Its number in the patient's log of disclosures, which has it once she is told.
+        "entry": None,
     }
+    sealed = decision["told"] > now()
+    if not sealed:
+        decision["entry"] = logged(decision)
     decisions[decision["id"]] = decision
-    if decision["told"] > now():
+    if sealed:
         emit("sealed", request=decision["id"], told=decision["told"])
     else:
         emit("decided", request=decision["id"], subject=decision["subject"], outcome=decision["outcome"], tell=tell)
     return decision
+
+
+def logged(decision: dict) -> int:
+    """Put a decision into the patient's log of disclosures; returns its number there."""
+    return call("disclosures", "record", subject=decision["subject"], entry={name: decision[name] for name in ENTRY})
 
 
 def told_from(binding: list) -> int:
@@ -388,6 +404,7 @@ def unseal(request: str) -> None:
     require("unsealed" not in decision and decision["told"] > decision["time"], "not_sealed", "she was told before")
     require(decision["told"] <= now(), "too_early", "the date has not come")
     decision["unsealed"] = now()
+    decision["entry"] = logged(decision)
     decisions[request] = decision
     emit("decided", request=request, subject=decision["subject"], outcome=decision["outcome"], tell=decision["tell"])
 

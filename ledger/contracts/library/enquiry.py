@@ -14,6 +14,9 @@ CASE_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_
 # For how long holders answer: what is permitted may change, and the asker asks again.
 OPEN = 3600000
 
+# What the patient's log of disclosures says of an enquiry, in the words of the enquiry.
+ENTRY = ["id", "time", "height", "asker", "institution", "purpose", "case"]
+
 enquiries = Map("enquiries")
 
 
@@ -73,6 +76,8 @@ def written(subject: str, purpose: str, institution: str, reply_key: bytes, case
         "height": height(),
         "expires": now() + OPEN,
     }
+    # Its number in the patient's log of disclosures.
+    enquiry["entry"] = call("disclosures", "record", subject=subject, entry={name: enquiry[name] for name in ENTRY})
     enquiries[enquiry["id"]] = enquiry
     tell = [] if who["id"] == subject else ["patient"]
     emit("asked", enquiry=enquiry["id"], subject=subject, institution=institution, purpose=purpose, tell=tell)

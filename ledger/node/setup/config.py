@@ -37,6 +37,7 @@ FOUNDING_CONTRACTS = (
     "directory",
     "enquiry",
     "enrolment",
+    "disclosures",
 )
 
 #: Roles that only one kind of institution can give to its people.

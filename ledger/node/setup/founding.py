@@ -294,6 +294,7 @@ class _Foundry:
             ("directory", {}),
             ("enquiry", {}),
             ("enrolment", {}),
+            ("disclosures", {}),
             *((section.name, section.arguments) for section in self._config.contracts),
         ]
         return check_genesis(

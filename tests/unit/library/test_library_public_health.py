@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ledger.chain.disclosures import check_all, entry_of, read_log
 from tests.support.contracts import DAY, HOUR, NEIGHBOUR, PATIENT, REPLY_KEY, World
 from tests.support.contracts.amending import amended, not_amended
 
@@ -181,6 +182,9 @@ def test_a_schedule_can_put_off_the_telling_to_a_date_fixed_at_once(world: World
     assert event.name == "sealed"
     assert event.fields == {"request": result.value["id"], "told": date}
     identity = result.value["id"]
+    log = f"disclosures/logs/{NEIGHBOUR}"
+    assert result.value["entry"] is None
+    assert world.entry(log) is None
     world.does("county-1", "access", "release", request=identity, digest=record["digest"])
     assert world.refuses(NEIGHBOUR, "access", "unseal", request=identity) == "too_early"
     assert world.refuses(NEIGHBOUR, "public_health", "tell", id="n1") == "too_early"
@@ -188,6 +192,9 @@ def test_a_schedule_can_put_off_the_telling_to_a_date_fixed_at_once(world: World
     amended(world, "public_health", **{"within-24-hours": {**LATER, "tell_days": 180}})
     world.later(10 * DAY)
     world.does(NEIGHBOUR, "access", "unseal", request=identity)
+    told = world.entry(f"access/decisions/{identity}")
+    assert told["entry"] == 0
+    check_all(read_log(world.entry(log)), [entry_of("access", told)])
     world.does("he", "public_health", "tell", id="n1")
     assert world.refuses("he", "access", "unseal", request=identity) == "not_sealed"
     assert world.refuses("he", "public_health", "tell", id="n1") == "already_told"
