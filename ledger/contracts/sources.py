@@ -35,6 +35,8 @@ LIBRARY: Final = (
     "access",
     "directory",
     "enquiry",
+    "identity",
+    "pseudonyms",
     "evidence",
     "disclosures",
     "public_health",

@@ -23,6 +23,9 @@ The patient is told of every decision at once, and it stands in her log of discl
 duty can have her told later, at a date that its rule fixed before; then anybody can have the chain
 tell her, and nobody can put it off.
 
+A person may have several pseudonyms by mistake; the contract `identity` says so. Then permissions are
+those of the name that survives, and what she denied under any of her names holds.
+
 In an emergency a physician may break the glass: the patient's own denials do not stop it. That is a
 request of its own, which none of the sharing contracts is asked about; the contract `emergency`
 answers it, and has it judged afterwards.
@@ -94,8 +97,15 @@ ENTRY = [
     "id", "time", "height", "outcome", "rule", "requester", "institution", "holder", "record", "kind", "purpose", "case",
 ]
 
+# Contracts that know what a patient herself denied, and the rules by which they say so.
+PATIENTS_OWN = ["consent", "research", "own_access"]
+OWN_DENIALS = ["patient-denies", "not-understood", "patient-has-left", "patient-objected"]
+
 settings = Value("settings")
 decisions = Map("decisions")
+# Each pseudonym of a person who has more than one → all of them, the surviving one first. It is here
+# so that a decision need not ask another contract for it.
+related = Map("related")
 
 
 @init
@@ -131,6 +141,20 @@ def set_policies(policies: list) -> None:
     terms["asked"] = asked_about(policies)
     settings.set(terms)
     emit("policies_set")
+
+
+@export
+def relate(survivor: str, duplicates: list, parted: list) -> None:
+    """Note which pseudonyms are one person. For identity alone."""
+    require(caller() == "identity", "identity_only", "this follows a merge")
+    for name in parted:
+        del related[name]
+    names = [survivor] + duplicates
+    for name in names:
+        if len(duplicates) > 0:
+            related[name] = names
+        elif name in related:
+            del related[name]
 
 
 def asked_about(policies: list) -> dict:
@@ -228,8 +252,9 @@ def judged(
     if purpose == "BTG":
         return alone(denies("emergency-needs-break-glass"))
     branch = BRANCH[purpose]
+    names = related.get(pointer["subject"], [pointer["subject"]])
     policies = asked[branch] + [policy for policy in asked.get(who["kind"], []) if policy not in asked[branch]]
-    if branch == "PATRQT" and who["id"] == pointer["subject"]:
+    if branch == "PATRQT" and who["id"] == names[0]:
         # Whatever she denied to others; only what is held back until she is told can wait.
         if "own_access" not in policies:
             return alone(permits("own-record"))
@@ -239,18 +264,19 @@ def judged(
     require(len(labels) <= MAX_TOKENS, "bad_labels", "at most 32 labels")
     require(len(labels) == 0 or digest(encode(labels)) == pointer["labels"], "bad_labels", "not the labels that the pointer commits to")
     return combined({
-        "subject": pointer["subject"], "requester": who["id"], "roles": who["roles"],
+        "subject": names[0], "requester": who["id"], "roles": who["roles"],
         "institution": institution, "institution_kind": who["kind"], "purpose": purpose, "branch": branch, "holder": pointer["holder"],
         "record": record["name"].hex(), "kind": pointer["kind"], "case": case,
         "confidentiality": pointer["confidentiality"], "labels": labels, "labels_root": pointer["labels"],
         "data_start": pointer["start"], "data_end": pointer["end"],
-    }, policies)
+    }, policies, names[1:])
 
 
-def combined(facts: dict, policies: list) -> dict:
+def combined(facts: dict, policies: list, duplicates: list) -> dict:
     """Ask every sharing contract in turn, and make one answer of theirs.
 
-    One that is paused is denied for or passed over, as the vote about the pause said.
+    One that is paused is denied for or passed over, as the vote about the pause said. About the
+    duplicates of the patient only those are asked that know what she denied.
     """
     path = []
     asked = []
@@ -267,6 +293,16 @@ def combined(facts: dict, policies: list) -> dict:
         asked.append(f"{policy}:{answer['rule']}")
         if answer["effect"] != "none":
             path.append(answer)
+    for duplicate in duplicates:
+        also = {name: facts[name] for name in facts}
+        also["subject"] = duplicate
+        for policy in PATIENTS_OWN:
+            if policy in policies and paused(policy) == "":
+                answer = call(policy, "decide", request=also)
+                if answer["effect"] in ["deny", "forbid"] and answer["rule"] in OWN_DENIALS:
+                    answer["contract"] = policy
+                    asked.append(f"{policy}:{answer['rule']}")
+                    path.append(answer)
     duties: list = []
     until = 0
     binding = []

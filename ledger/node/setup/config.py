@@ -38,6 +38,8 @@ FOUNDING_CONTRACTS = (
     "enquiry",
     "enrolment",
     "disclosures",
+    "identity",
+    "pseudonyms",
 )
 
 #: Roles that only one kind of institution can give to its people.
