@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from ledger.api import models, problems
+from ledger.api import guard, models, problems
 from ledger.api.fhir import openapi as fhir
 from ledger.api.fhir.errors import under_fhir
 
@@ -139,9 +139,11 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
             if "text/event-stream" in content:
                 content["text/event-stream"] = EVENT_STREAM
             for status, answer in everywhere.items():
-                if status not in (401, 503) or path.startswith("/v1"):
+                if status == 401 and not guard.needs_token(path):
+                    continue
+                if status != 503 or path.startswith("/v1"):
                     operation["responses"].setdefault(str(status), answer)
-            if needs_token and path.startswith("/v1"):
+            if needs_token and guard.needs_token(path):
                 operation["security"] = [{"token": []}]
     if needs_token:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

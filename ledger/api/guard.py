@@ -16,6 +16,9 @@ from ledger.api.problems import problem_response
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MIN_TOKEN_LENGTH: Final = 16
 
+#: Requests below it are signed by whoever asks, so they need no token.
+SIGNED_PREFIX: Final = "/v1/records/"
+
 _SECURITY_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -50,6 +53,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def needs_token(path: str) -> bool:
+    """Whether a path asks for the bearer token, where the node has one."""
+    return path.startswith("/v1") and not path.startswith(SIGNED_PREFIX)
+
+
 def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
 
@@ -71,7 +79,7 @@ class Guard:
             host = _header(scope, b"host")
             name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
             return None if name.lower() in LOOPBACK_HOSTS else problems.MISDIRECTED
-        if not scope["path"].startswith("/v1"):
+        if not needs_token(scope["path"]):
             return None
         scheme, _, given = _header(scope, b"authorization").partition(" ")
         right = hmac.compare_digest(given.strip().encode("latin-1"), self._token)

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreAway, StoreBusy, StoreUnusable
-from ledger.node.answers import Archived, NotPermitted
+from ledger.node.answers import Archived, NotPermitted, TooOften
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:health-ledger:problem:"
@@ -54,6 +54,7 @@ MISDIRECTED: Final = Kind("misdirected", 421, "The Host header names another ser
 INVALID_PARAMETERS: Final = Kind("invalid-parameters", 422, "A parameter is out of its bounds")
 REFUSED: Final = Kind("transactions-refused", 422, "No transaction was accepted")
 QUERY_FAILED: Final = Kind("query-failed", 422, "The contract refused the query")
+TOO_OFTEN: Final = Kind("too-many-requests", 429, "Asked too often")
 INTERNAL: Final = Kind("internal-error", 500, "The node made a mistake")
 DAMAGED: Final = Kind("store-damaged", 500, "The node's store is damaged")
 BUSY: Final = Kind("busy", 503, "The node has too much to do")
@@ -62,7 +63,7 @@ NOT_READY: Final = Kind("not-ready", 503, "The node is not ready")
 KINDS: Final = (
     MALFORMED, UNAUTHORISED, NOT_PERMITTED, NO_SUCH_PATH, UNKNOWN_TRANSACTION, UNKNOWN_BLOCK,
     UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED,
-    INVALID_PARAMETERS, REFUSED, QUERY_FAILED, INTERNAL, DAMAGED, BUSY, NOT_READY,
+    INVALID_PARAMETERS, REFUSED, QUERY_FAILED, TOO_OFTEN, INTERNAL, DAMAGED, BUSY, NOT_READY,
 )  # fmt: skip
 
 
@@ -143,6 +144,12 @@ async def _on_not_permitted(request: Request, error: Exception) -> Response:
     return problem_response(NOT_PERMITTED, request.url.path)
 
 
+async def _on_too_often(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooOften)
+    headers = {"Retry-After": str(error.wait)}
+    return problem_response(TOO_OFTEN, request.url.path, headers=headers)
+
+
 async def _on_store_away(request: Request, error: Exception) -> Response:
     # What the database said names its host and user; that is for the status and the log.
     detail = "the node's database is away or taken; its status says since when"
@@ -202,6 +209,7 @@ def install(app: FastAPI, damaged: Callable[[StoreUnusable], None]) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
     app.add_exception_handler(Malformed, _on_malformed)
     app.add_exception_handler(NotPermitted, _on_not_permitted)
+    app.add_exception_handler(TooOften, _on_too_often)
     app.add_exception_handler(StoreAway, _on_store_away)
     app.add_exception_handler(StoreBusy, _on_store_away)
     app.add_exception_handler(HTTPException, _on_http_exception)

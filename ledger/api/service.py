@@ -127,16 +127,22 @@ class NodeService(Protocol):
     def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
         """All events behind ``after`` in order, then new ones as blocks become final; endless."""
 
-    async def release(self, request: bytes) -> bytes:
-        """A sealed record for a permitted requester.
+    async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
+        """A permitted record, sealed, in pieces, from chunk ``first`` on. To be closed when it is
+        left early.
 
         Raises:
             NotPermitted: not permitted, or no such record.
+            TooOften: the asker has asked too often, or too many records are on their way.
             Malformed: the request can't be read.
+            AnswerBroken: from the generator, where the record cannot be read to its end.
         """
 
     async def pointers(self, request: bytes) -> bytes:
         """The pointers of a subject's records held here; raises as `release` does."""
+
+    async def enquired(self, request: bytes) -> bytes:
+        """The pointers that may be shown on an enquiry; raises as `release` does."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether the node can serve now, and why not."""

@@ -15,7 +15,7 @@ import msgspec
 
 from ledger.chain import limits, merkle
 from ledger.chain.codec import Malformed, Record, decode, decode_value, encode
-from ledger.chain.pointer import SALT_SIZE, Pointer, pointer_from_value, record_digest
+from ledger.chain.pointer import Pointer, pointer_from_value
 from ledger.chain.tokens import tokens_root
 from ledger.crypto import hashing, suites
 from ledger.crypto.keys import SigningKey
@@ -56,19 +56,6 @@ class ReleaseRequest(Record, frozen=True, array_like=True):
     signature: bytes
 
 
-class SealedRecord(Record, frozen=True, array_like=True):
-    """A holder's answer: salt and exact bytes, sealed to the reply key of the decision.
-
-    ``name``: the pointer's leaf hash. ``media``: media type of the bytes. The salt travels inside
-    the seal: with it alone a guess at a short record could be checked against the chain.
-    """
-
-    decision: str
-    name: bytes
-    media: str
-    sealed: bytes
-
-
 class PointerRequest(Record, frozen=True, array_like=True):
     """Asking a holder which records of a subject it has.
 
@@ -84,6 +71,28 @@ class PointerRequest(Record, frozen=True, array_like=True):
     reply_key: bytes
     requester: bytes
     signature: bytes
+
+
+class EnquiryRequest(Record, frozen=True, array_like=True):
+    """Asking a holder which records of a subject it may show on an enquiry.
+
+    ``enquiry``: id of an enquiry on the chain. ``subject``: pseudonym, that of the enquiry.
+    ``receipt``: encoded receipt of the transaction in which it was made. ``skip``: how many
+    pointers to leave out from the beginning. ``requester``: wire public key, the same that signed
+    that transaction first. ``signature``: over `enquiry_digest`.
+    """
+
+    chain: bytes
+    holder: str
+    subject: str
+    enquiry: str
+    receipt: bytes
+    skip: int
+    requester: bytes
+    signature: bytes
+
+
+Question = PointerRequest | EnquiryRequest
 
 
 class SealedPointers(Record, frozen=True, array_like=True):
@@ -140,6 +149,16 @@ def pointers_digest(request: PointerRequest) -> bytes:
     )  # fmt: skip
 
 
+def enquiry_digest(request: EnquiryRequest) -> bytes:
+    """What the asker signs: everything in the question but the signature."""
+    return hashing.ENQUIRY_REQUEST(
+        encode(
+            (request.chain, request.holder, request.subject, request.enquiry, request.receipt,
+             request.skip, request.requester)
+        )
+    )  # fmt: skip
+
+
 def ask_release(
     key: SigningKey, chain: bytes, holder: str, decision: str, receipt: bytes
 ) -> ReleaseRequest:
@@ -159,6 +178,18 @@ def ask_pointers(
     return PointerRequest(chain, holder, subject, skip, reply_key, key.public, signature)
 
 
+def ask_enquiry(
+    key: SigningKey, chain: bytes, holder: str, subject: str, enquiry: str, receipt: bytes,
+    skip: int = 0,
+) -> EnquiryRequest:  # fmt: skip
+    """A signed question on an enquiry; ``receipt`` is the encoded receipt of the enquiry."""
+    unsigned = EnquiryRequest(chain, holder, subject, enquiry, receipt, skip, key.public, b"")
+    return EnquiryRequest(
+        chain, holder, subject, enquiry, receipt, skip, key.public,
+        key.sign(enquiry_digest(unsigned)),
+    )  # fmt: skip
+
+
 def decode_release_request(raw: bytes) -> ReleaseRequest:
     """Read a release request from outside; raises `Malformed`. Says nothing about permission."""
     return decode(raw, ReleaseRequest, limit=MAX_REQUEST_BYTES)
@@ -172,51 +203,33 @@ def decode_pointer_request(raw: bytes) -> PointerRequest:
     return request
 
 
-def is_signed(request: ReleaseRequest | PointerRequest) -> bool:
+def decode_enquiry_request(raw: bytes) -> EnquiryRequest:
+    """Read a question on an enquiry from outside; raises `Malformed`."""
+    request = decode(raw, EnquiryRequest, limit=MAX_REQUEST_BYTES)
+    if request.skip < 0:
+        raise Malformed("a negative skip")
+    return request
+
+
+def question_digest(request: Question) -> bytes:
+    """What the asker of either question signs, to which its answer is bound."""
+    if isinstance(request, EnquiryRequest):
+        return enquiry_digest(request)
+    return pointers_digest(request)
+
+
+def is_signed(request: ReleaseRequest | Question) -> bool:
     """Whether the request is signed by the key that it names."""
     digest = (
-        release_digest(request) if isinstance(request, ReleaseRequest) else pointers_digest(request)
+        release_digest(request) if isinstance(request, ReleaseRequest) else question_digest(request)
     )
     return suites.verify(request.requester, digest, request.signature)
 
 
-def seal_record(
-    chain: bytes, decision: str, reply_key: bytes, pointer: Pointer, salt: bytes, content: bytes
-) -> SealedRecord:
-    """Seal a record to the reply key of a decision; raises `SealError` for an unusable key."""
-    name = pointer.name()
-    sealed = seal(reply_key, salt + content, _record_info(chain, decision, name))
-    return SealedRecord(decision, name, pointer.media, sealed)
-
-
-def open_record(
-    raw: bytes, key: SealingKey, chain: bytes, decision: str, pointer: Pointer
-) -> bytes:
-    """The bytes of a released record, checked against the digest in the pointer.
-
-    Args:
-        raw: an encoded `SealedRecord`.
-        key: the private half of the reply key in the permitted request.
-        chain: id of the chain.
-        decision: id of the decision that permitted it.
-        pointer: what was asked for.
-
-    Raises:
-        Malformed: not a sealed record.
-        SealError: sealed to another key, or for another chain, decision or record.
-        Mismatch: opened, and the bytes are not those to which the pointer commits.
-    """
-    answer = decode(raw, SealedRecord, limit=MAX_ANSWER_BYTES)
-    plain = key.open(answer.sealed, _record_info(chain, decision, pointer.name()))
-    salt, content = plain[:SALT_SIZE], plain[SALT_SIZE:]
-    digest = record_digest(salt, content)
-    if len(salt) != SALT_SIZE or not hashing.same(digest, pointer.digest):
-        raise Mismatch("the record is not the one to which the pointer commits", digest)
-    return content
-
-
-def seal_pointers(request: PointerRequest, total: int, pointers: list[Shown]) -> SealedPointers:
-    """Seal pointers with their proofs and openings to the reply key of the question."""
+def seal_pointers(
+    request: Question, reply_key: bytes, total: int, pointers: list[Shown]
+) -> SealedPointers:
+    """Seal pointers with their proofs and openings to the reply key of a question."""
     content = {
         "total": total,
         "pointers": [
@@ -224,12 +237,12 @@ def seal_pointers(request: PointerRequest, total: int, pointers: list[Shown]) ->
             for shown in pointers
         ],
     }
-    sealed = seal(request.reply_key, encode(content), pointers_digest(request))
+    sealed = seal(reply_key, encode(content), question_digest(request))
     return SealedPointers(request.holder, sealed)
 
 
-def open_pointers(raw: bytes, key: SealingKey, request: PointerRequest) -> tuple[list[Shown], int]:
-    """The pointers in an answer, and how many the holder has of the subject.
+def open_pointers(raw: bytes, key: SealingKey, request: Question) -> tuple[list[Shown], int]:
+    """The pointers in an answer, and how many there are for the asker in all.
 
     That a proof's root is anchored is for the ``records`` contract to say.
 
@@ -240,7 +253,7 @@ def open_pointers(raw: bytes, key: SealingKey, request: PointerRequest) -> tuple
             that are not those of the pointer.
     """
     answer = decode(raw, SealedPointers, limit=MAX_ANSWER_BYTES)
-    plain = key.open(answer.sealed, pointers_digest(request))
+    plain = key.open(answer.sealed, question_digest(request))
     try:
         content = msgspec.convert(decode_value(plain, limit=MAX_ANSWER_BYTES), _PointerList)
     except msgspec.ValidationError as error:
@@ -258,7 +271,3 @@ def open_pointers(raw: bytes, key: SealingKey, request: PointerRequest) -> tuple
         shape = {**msgspec.structs.asdict(proof), "path": list(proof.path)}
         found.append(Shown(pointer, shape, entry.labels))
     return found, content.total
-
-
-def _record_info(chain: bytes, decision: str, name: bytes) -> bytes:
-    return encode(("release", chain, decision, name))

@@ -7,15 +7,10 @@ seal and compares the hash, so what `send` returns is what the chain commits to,
 from __future__ import annotations
 
 from ledger.chain.codec import encode
-from ledger.chain.exchange import (
-    Shown,
-    ask_pointers,
-    ask_release,
-    open_pointers,
-    open_record,
-)
+from ledger.chain.exchange import Shown, ask_enquiry, ask_pointers, ask_release, open_pointers
 from ledger.chain.pointer import Pointer
 from ledger.chain.receipt import Receipt
+from ledger.chain.streaming import open_whole
 from ledger.client.builder import Account
 from ledger.client.requests import Request, sealed
 from ledger.crypto.sealing import SealingKey
@@ -32,7 +27,7 @@ def release(
     reply: SealingKey,
     pointer: Pointer,
 ) -> Request[bytes]:
-    """Ask the holder's node for a record.
+    """Ask the holder's node for a record that fits in memory.
 
     Args:
         requester: the first signer of the permitted request.
@@ -50,7 +45,7 @@ def release(
     return sealed(
         "/v1/records/release",
         encode(question),
-        lambda raw: open_record(raw, reply, chain, decision, pointer),
+        lambda raw: open_whole(raw, reply, chain, decision, pointer),
     )
 
 
@@ -67,6 +62,33 @@ def pointers(
     question = ask_pointers(asker.key, chain, holder, subject, reply.public, skip)
     return sealed(
         "/v1/records/pointers",
+        encode(question),
+        lambda raw: open_pointers(raw, reply, question),
+    )
+
+
+def enquired(
+    asker: Account,
+    chain: bytes,
+    holder: str,
+    subject: str,
+    enquiry: str,
+    receipt: Receipt,
+    reply: SealingKey,
+    skip: int = 0,
+) -> Request[PointerPage]:
+    """Ask a holder which records of a subject it may show on an enquiry.
+
+    Args:
+        asker: the first signer of the enquiry.
+        enquiry: its id; ``receipt``: of the transaction in which it was made.
+        reply: the private half of the reply key in that transaction.
+
+    Sending it returns what `pointers` does, and raises as it does.
+    """
+    question = ask_enquiry(asker.key, chain, holder, subject, enquiry, encode(receipt), skip)
+    return sealed(
+        "/v1/records/enquired",
         encode(question),
         lambda raw: open_pointers(raw, reply, question),
     )

@@ -51,6 +51,8 @@ COMMITMENT = Domain("commitment")
 RELEASE_REQUEST = Domain("release-request")
 IMPACT = Domain("impact-report")
 POINTER_REQUEST = Domain("pointer-request")
+ENQUIRY_REQUEST = Domain("enquiry-request")
+RELEASE_HEADER = Domain("release-header")
 
 
 def same(left: bytes, right: bytes) -> bool:

@@ -22,6 +22,14 @@ class NotPermitted(Exception):
     """The asker may not have what was asked for, or it does not exist: never say which."""
 
 
+class TooOften(Exception):
+    """The asker has asked too often, or too many ask at once. ``wait``: whole seconds."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__("ask again later")
+        self.wait = wait
+
+
 class Submission(Answer, frozen=True, kw_only=True):
     """What a node thinks of one submitted transaction before it is ordered.
 

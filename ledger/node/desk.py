@@ -7,7 +7,8 @@ without a receipt, which is a finding, and never a record that left without a tr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,14 +16,21 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from ledger.chain.block import ValidatorSet
+from ledger.chain.exchange import Shown
+from ledger.chain.result import CallResult
 from ledger.chain.store import StoreAway
 from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
+from ledger.crypto.keys import SigningKey
 from ledger.node.anchoring import AnchoringFailed, Perform, anchor
+from ledger.node.answers import TooOften
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome
 from ledger.node.vault import release as counter
-from ledger.node.vault.connector import DirectoryConnector
+from ledger.node.vault import showing
+from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
+from ledger.node.vault.opened import RecordAltered
+from ledger.node.vault.turnstile import Turnstile
 from ledger.node.vault.vault import Vault
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +40,16 @@ LABEL_KEYS_FILE = "label-keys.json"
 #: How often the source is looked through for new and changed records, in seconds.
 RESCAN_SECONDS = 3_600.0
 RETRY_SECONDS = 10.0
+#: Records that are on their way at the same time.
+MAX_STREAMS = 32
+#: After how many seconds somebody for whom there was no room asks again.
+BUSY_SECONDS = 5
+#: Answers to enquiries go out at multiples of so many seconds.
+ANSWER_EVERY_SECONDS = 0.25
+
+
+class AnswerBroken(Exception):
+    """A record that cannot be read to its end; its answer breaks off."""
 
 
 class RecordDesk:
@@ -47,6 +65,8 @@ class RecordDesk:
         entropy: random bytes, for salts.
         block_time: time of the newest block, milliseconds.
         whois: the registry of the newest block.
+        ask: a query of the newest block: contract, method, arguments.
+        officer: the key of this node, a records officer of its institution.
     """
 
     def __init__(
@@ -59,6 +79,8 @@ class RecordDesk:
         entropy: Callable[[int], bytes],
         block_time: Callable[[], int],
         whois: Callable[[str], Mapping[str, Any] | None],
+        ask: Callable[[str, str, dict[str, Any]], CallResult],
+        officer: Callable[[], SigningKey],
         perform: Perform,
         metrics: Metrics,
     ) -> None:
@@ -67,7 +89,10 @@ class RecordDesk:
         self._validators = validators
         self._clock = clock
         self._block_time = block_time
-        self._whois = whois
+        self._turnstile = Turnstile(whois, clock)
+        self._ask = ask
+        self._officer = officer
+        self._streams = 0
         self._perform = perform
         self._metrics = metrics
         self._vault = Vault.open(
@@ -123,10 +148,38 @@ class RecordDesk:
         except msgspec.DecodeError as error:
             raise OSError(f"{path}: {error}") from None
 
-    async def release(self, request: bytes) -> bytes:
-        """A sealed record for a permitted requester; raises `NotPermitted` or `Malformed`."""
+    async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
+        """A permitted record, sealed, from chunk ``first`` on; to be closed when it is left early.
+
+        It is written down before this returns. Where the source gives way while it is read, the
+        generator raises `AnswerBroken`, and what went out does not pass for a whole record.
+
+        Raises:
+            NotPermitted: for any reason.
+            TooOften: the asker has asked too often, or too many records are on their way.
+            Malformed: the request can't be read.
+        """
+        if self._streams >= MAX_STREAMS:
+            raise TooOften(BUSY_SECONDS)
+        self._streams += 1
         try:
-            grant, sealed = await asyncio.to_thread(
+            ready = await self._permitted(request, first)
+            try:
+                await self._write_down(ready.grant)
+            except BaseException:
+                ready.record.close()
+                raise
+        except BaseException:
+            self._streams -= 1
+            raise
+        pieces = self._pieces(ready)
+        # Begun, so that closing it does what its end does, also where nobody takes a piece.
+        await anext(pieces)
+        return pieces
+
+    async def _permitted(self, request: bytes, first: int) -> counter.Release:
+        try:
+            return await asyncio.to_thread(
                 counter.release,
                 request,
                 chain=self._chain,
@@ -134,10 +187,15 @@ class RecordDesk:
                 holder=self._home.institution,
                 now=self._block_time(),
                 vault=self._vault,
+                officer=self._officer(),
+                admit=self._turnstile.admit,
+                first=first,
             )
         except counter.Refused as refusal:
             self._withheld(refusal)
             raise
+
+    async def _write_down(self, grant: counter.Grant) -> None:
         call = Call(
             "access", "release", {"request": grant.decision, "digest": grant.pointer.digest}
         )
@@ -151,9 +209,24 @@ class RecordDesk:
             unavailable = counter.Refused(counter.Why.UNAVAILABLE)
             self._withheld(unavailable)
             raise unavailable
-        self._metrics.released.inc()
+        if not problem:
+            self._metrics.released.inc()
         _log.info("record_released", decision=grant.decision, purpose=grant.purpose)
-        return sealed
+
+    async def _pieces(self, ready: counter.Release) -> AsyncGenerator[bytes, None]:
+        try:
+            yield b""
+            while (piece := await asyncio.to_thread(next, ready.answer, None)) is not None:
+                self._metrics.record_bytes.inc(len(piece))
+                yield piece
+        except (RecordAltered, RecordUnavailable) as error:
+            _log.error("release_broken_off", decision=ready.grant.decision, error=str(error))
+            if isinstance(error, RecordAltered):
+                self._metrics.altered.inc()
+            raise AnswerBroken from error
+        finally:
+            self._streams -= 1
+            ready.record.close()
 
     def _withheld(self, refusal: counter.Refused) -> None:
         self._metrics.withheld.inc()
@@ -163,15 +236,52 @@ class RecordDesk:
 
     async def pointers(self, request: bytes) -> bytes:
         """The sealed pointers of a subject; raises as `release` does."""
+        return await self._shown(
+            showing.pointers,
+            request,
+            chain=self._chain,
+            holder=self._home.institution,
+            vault=self._vault,
+            admit=self._turnstile.admit,
+        )
+
+    async def enquired(self, request: bytes) -> bytes:
+        """The sealed pointers that may be shown on an enquiry; raises as `release` does.
+
+        The answer goes out at a full quarter of a second since it was asked, for the time that it
+        takes grows with how many pointers were looked at.
+        """
+        began = time.monotonic()
         try:
-            return await asyncio.to_thread(
-                counter.pointers,
+            return await self._shown(
+                showing.enquired,
                 request,
                 chain=self._chain,
+                validators=self._validators,
                 holder=self._home.institution,
-                whois=self._whois,
+                now=self._block_time(),
                 vault=self._vault,
+                admit=self._turnstile.admit,
+                preview=self._may_see,
             )
+        finally:
+            await asyncio.sleep(-(time.monotonic() - began) % ANSWER_EVERY_SECONDS)
+
+    async def _shown(self, show: Callable[..., bytes], request: bytes, **given: Any) -> bytes:
+        try:
+            return await asyncio.to_thread(show, request, **given)
         except counter.Refused as refusal:
             self._withheld(refusal)
             raise
+
+    def _may_see(self, shown: Shown, enquiry: showing.Enquiry, key: str) -> bool:
+        answer = self._ask(
+            "access",
+            "preview",
+            {
+                "pointer": shown.pointer.value(), "proof": shown.proof,
+                "purpose": enquiry.purpose, "institution": enquiry.institution, "key": key,
+                "case": enquiry.case, "labels": list(shown.labels),
+            },
+        )  # fmt: skip
+        return answer.ok and answer.value["outcome"] == "permit"

@@ -71,7 +71,8 @@ class Metrics:
         self.anchoring = self._gauge(
             "anchoring_time_seconds", "When the source of records was last looked through."
         )
-        self.released = self._counter("records_released", "Records sealed for a requester.")
+        self.released = self._counter("records_released", "Releases written down.")
+        self.record_bytes = self._counter("records_released_bytes", "Sealed bytes handed out.")
         self.withheld = self._counter("records_withheld", "Requests for records turned down.")
         self.altered = self._counter("records_altered", "Records found changed at the holder.")
         self.commit_seconds = Histogram(

@@ -254,6 +254,8 @@ class Node:
             entropy=self._surroundings.entropy,
             block_time=lambda: self.replica.head.time,
             whois=self._reads.whois,
+            ask=self._reads.ask,
+            officer=self.keys.newest,
             perform=self.agent.perform,
             metrics=self.metrics_,
         )

@@ -98,10 +98,14 @@ class ChainReads:
 
         return await asyncio.to_thread(run)
 
-    def whois(self, key: str) -> dict[str, Any] | None:
-        """The registry's entry for the hex text of a public key, or None."""
+    def ask(self, contract: str, method: str, arguments: dict[str, Any]) -> CallResult:
+        """A query of the newest state, on the thread that calls."""
         head = self.head()
         context = BlockContext(head.chain, head.height, head.time)
         read = self.verified.state(head.height)
-        answer = self._queries.query(read, context, "registry", "whois", {"key": key})
+        return self._queries.query(read, context, contract, method, arguments)
+
+    def whois(self, key: str) -> dict[str, Any] | None:
+        """The registry's entry for the hex text of a public key, or None."""
+        answer = self.ask("registry", "whois", {"key": key})
         return answer.value if answer.ok else None

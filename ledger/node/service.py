@@ -148,12 +148,16 @@ class Service(ChainReads):
 
     # --- records -------------------------------------------------------------------------------
 
-    async def release(self, request: bytes) -> bytes:
-        if self._desk is None:
-            raise Refused(Why.UNAVAILABLE)
-        return await self._desk.release(request)
+    async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
+        return await self._counter().release(request, first)
 
     async def pointers(self, request: bytes) -> bytes:
+        return await self._counter().pointers(request)
+
+    async def enquired(self, request: bytes) -> bytes:
+        return await self._counter().enquired(request)
+
+    def _counter(self) -> RecordDesk:
         if self._desk is None:
             raise Refused(Why.UNAVAILABLE)
-        return await self._desk.pointers(request)
+        return self._desk

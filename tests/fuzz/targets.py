@@ -228,10 +228,15 @@ def _requests() -> Iterable[bytes]:
     key, chain = key_of("alice"), samples().chain.chain
     yield encode(exchange.ask_release(key, chain, "hospital-n1", "ab-0", b"receipt"))
     yield encode(exchange.ask_pointers(key, chain, "hospital-n1", "p-1", bytes(32)))
+    yield encode(exchange.ask_enquiry(key, chain, "hospital-n1", "p-1", "ab-0", b"receipt"))
 
 
 def _exchange(raw: bytes) -> None:
-    for read in (exchange.decode_release_request, exchange.decode_pointer_request):
+    for read in (
+        exchange.decode_release_request,
+        exchange.decode_pointer_request,
+        exchange.decode_enquiry_request,
+    ):
         try:
             exchange.is_signed(read(raw))
         except Malformed:

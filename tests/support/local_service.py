@@ -40,6 +40,7 @@ from ledger.node.agent import Acted
 from ledger.node.answers import Archived, Cursor, LedgerEvent, NotPermitted, Status, Submission
 from ledger.node.archives import ArchiveShelf
 from ledger.node.custody import NoHeldKey
+from ledger.node.desk import AnswerBroken
 from ledger.node.events import events_of
 from ledger.node.setup.config import load_config
 from ledger.node.setup.founding import found_network
@@ -99,6 +100,14 @@ def certify(header: Header, keys: dict[str, SigningKey]) -> Certificate:
         header.hash(),
         tuple(CommitSignature(node, keys[node].sign(digest)) for node in sorted(keys)),
     )
+
+
+async def pieces_of(content: bytes) -> AsyncGenerator[bytes, None]:
+    """Some bytes, one by one, as an answer comes; one that says so breaks off."""
+    for place in range(len(content)):
+        yield content[place : place + 1]
+    if content == b"broken":
+        raise AnswerBroken
 
 
 class LocalService:
@@ -291,7 +300,11 @@ class LocalService:
                 while height > self._replica.head.height:
                     await self._grown.wait()
 
-    async def release(self, request: bytes) -> bytes:
+    async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
+        content = self._given(request)
+        return pieces_of(content[first:])
+
+    def _given(self, request: bytes) -> bytes:
         if request == b"crash":
             raise RuntimeError("a secret in an exception")
         if request not in self.records:
@@ -301,7 +314,10 @@ class LocalService:
     async def pointers(self, request: bytes) -> bytes:
         if request == b"unreadable":
             raise Malformed("not a request for pointers")
-        return await self.release(request)
+        return self._given(request)
+
+    async def enquired(self, request: bytes) -> bytes:
+        return await self.pointers(request)
 
     def ready(self) -> tuple[bool, str]:
         return self.is_ready, "following the chain" if self.is_ready else "catching up"

@@ -46,6 +46,7 @@ class Scene:
     holder: str = "east"
     time: int = 1_000_000
     expires: int = 2_000_000
+    subject: str = SUBJECT
 
     @property
     def validators(self):
@@ -97,6 +98,24 @@ class Scene:
         outcome = CallResult(ok, "" if ok else "rejected: no", decision if ok else None, 10, ())
         result = encode(Result(transaction.id, (outcome,)))
         return decision["id"], self.receipt(transaction.raw, result, nodes or self.nodes)
+
+    def enquiry(self, **changes):
+        """(enquiry id, encoded receipt) of a certified transaction with one enquiry."""
+        call = Call(
+            "enquiry", "ask",
+            {"subject": self.subject, "purpose": "TREAT", "reply_key": self.reply.public},
+        )  # fmt: skip
+        body = Body(self.chain, b"n", 0, 100, False, (call,), (self.requester.public,))
+        transaction = sign_transaction(body, self.requester)
+        enquiry = {
+            "id": f"{transaction.id.hex()}-0", "asker": "p-doctor", "institution": "west",
+            "subject": self.subject, "purpose": "TREAT", "case": "case-1",
+            "reply_key": self.reply.public, "time": self.time, "height": 1,
+            "expires": self.expires, **changes,
+        }  # fmt: skip
+        outcome = CallResult(True, "", enquiry, 10, ())
+        result = encode(Result(transaction.id, (outcome,)))
+        return enquiry["id"], self.receipt(transaction.raw, result, self.nodes)
 
     def receipt(self, envelope, result, nodes):
         header = Header(

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from ledger.chain import limits
 
@@ -62,8 +62,8 @@ class Connector(Protocol):
     def records(self) -> Iterator[SourceRecord | Problem]:
         """All records in an order that stays the same as long as the source does."""
 
-    def fetch(self, record_id: str) -> bytes:
-        """The bytes of one record now.
+    def open(self, record_id: str) -> BinaryIO:
+        """The bytes of one record now, as a file that can be read from any place on.
 
         Raises:
             RecordUnavailable: saying why.
@@ -89,20 +89,27 @@ class DirectoryConnector:
                 yield Problem(record_id, "not a kind of file that is known as a record")
                 continue
             try:
-                yield SourceRecord(record_id, media, self.fetch(record_id))
+                yield SourceRecord(record_id, media, self._whole(record_id))
             except RecordUnavailable as error:
                 yield Problem(record_id, str(error))
 
-    def fetch(self, record_id: str) -> bytes:
+    def _whole(self, record_id: str) -> bytes:
+        with self.open(record_id) as file:
+            content = file.read(self._limit + 1)
+        if len(content) > self._limit:
+            raise RecordUnavailable(f"larger than {self._limit} bytes")
+        return content
+
+    def open(self, record_id: str) -> BinaryIO:
         parts = record_id.split("/")
         if any(part in ("", ".", "..") or "\x00" in part or "\\" in part for part in parts):
             raise RecordUnavailable("not the id of a record in this directory")
         try:
-            return self._read(parts)
+            return self._open(parts)
         except OSError as error:
             raise RecordUnavailable(os.strerror(error.errno or 0)) from None
 
-    def _read(self, parts: list[str]) -> bytes:
+    def _open(self, parts: list[str]) -> BinaryIO:
         # Each step is opened below the last one without following links, so that no exchange of a
         # directory for a link between a check and its use can lead outside.
         folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
@@ -115,13 +122,11 @@ class DirectoryConnector:
             handle = os.open(parts[-1], flags, dir_fd=folder)
         finally:
             os.close(folder)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise RecordUnavailable("not a plain file")
-            content = file.read(self._limit + 1)
-        if len(content) > self._limit:
-            raise RecordUnavailable(f"larger than {self._limit} bytes")
-        return content
+        file = os.fdopen(handle, "rb")
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            file.close()
+            raise RecordUnavailable("not a plain file")
+        return file
 
     def _ids(self, folder: Path, prefix: str) -> Iterator[str]:
         with os.scandir(folder) as listing:

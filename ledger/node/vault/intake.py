@@ -70,7 +70,9 @@ def described(connector: Connector, report: TakeIn) -> Iterator[tuple[SourceReco
         try:
             if source not in documents:
                 raise RecordUnavailable("no DocumentReference beside it says whose it is")
-            yield SourceRecord(source, media, connector.fetch(source)), documents[source]
+            with connector.open(source) as file:
+                content = file.read()
+            yield SourceRecord(source, media, content), documents[source]
         except RecordUnavailable as error:
             report.problems.append(Problem(source, str(error)))
 

@@ -1,4 +1,4 @@
-"""Who gets a record, and who learns which records there are: the holder's rules.
+"""Who gets a record: the holder's rules.
 
 A holder believes nothing that it is told. The permit is proved by the receipt of the transaction
 in which it was made (block certificate and inclusion proofs), against the genesis that the holder
@@ -8,7 +8,7 @@ exists; the reason is for the holder's own log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -17,23 +17,27 @@ import msgspec
 
 from ledger.chain import exchange
 from ledger.chain.block import ValidatorSet
-from ledger.chain.codec import Malformed, encode
-from ledger.chain.exchange import PointerRequest, ReleaseRequest
+from ledger.chain.codec import Malformed
+from ledger.chain.exchange import Question, ReleaseRequest
 from ledger.chain.pointer import Pointer, pointer_from_value
 from ledger.chain.receipt import InvalidReceipt, decode_receipt, verify_receipt
 from ledger.chain.result import Result
+from ledger.chain.streaming import CHUNK, is_chunk, seal_stream
 from ledger.chain.transaction import Transaction
-from ledger.crypto.keys import key_id
+from ledger.crypto.keys import SigningKey, key_id
 from ledger.crypto.sealing import SealError
 from ledger.node.answers import NotPermitted
 from ledger.node.vault.connector import RecordUnavailable
-from ledger.node.vault.vault import RecordAltered, Vault
+from ledger.node.vault.opened import OpenedRecord, RecordAltered
+from ledger.node.vault.vault import Vault
 
-#: Roles at the holder with which staff may learn what the holder has of a subject.
-STAFF: Final = frozenset({"physician", "nurse", "emergency-physician", "records-officer"})
+#: More chunks than the largest pointer can have are not asked for, 2^53 bytes.
+MAX_CHUNKS: Final = 2**53 // CHUNK
 
-#: Looks up the ``registry`` entry of a key's hex text: ``whois`` of that contract.
-WhoIs = Callable[[str], Mapping[str, Any] | None]
+
+#: Looks up the ``registry`` entry of a key's hex text, and raises `Refused` for who is not in good
+#: standing, or `TooOften` for who asks too often.
+Admit = Callable[[str], Mapping[str, Any]]
 
 
 class Why(StrEnum):
@@ -52,6 +56,8 @@ class Why(StrEnum):
     UNKNOWN_RECORD = "unknown-record"
     UNAVAILABLE = "unavailable"
     ALTERED = "altered"
+    NO_CHUNK = "no-chunk"
+    NO_ENQUIRY = "no-enquiry"
 
 
 class Refused(NotPermitted):
@@ -100,6 +106,19 @@ class _Decision(msgspec.Struct, frozen=True):
 # --- records -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A permitted record, opened and sealed as it is read.
+
+    ``answer``: the pieces of the answer (`ledger.chain.streaming`); reading them raises
+    `RecordAltered` or `RecordUnavailable` where the source gives way. ``record``: to be closed.
+    """
+
+    grant: Grant
+    record: OpenedRecord
+    answer: Iterator[bytes]
+
+
 def release(
     raw: bytes,
     *,
@@ -108,7 +127,10 @@ def release(
     holder: str,
     now: int,
     vault: Vault,
-) -> tuple[Grant, bytes]:
+    officer: SigningKey,
+    admit: Admit,
+    first: int = 0,
+) -> Release:
     """Answer a release request.
 
     Args:
@@ -118,25 +140,34 @@ def release(
         holder: the institution of this node.
         now: time of the newest block in milliseconds; no other clock decides about expiry.
         vault: the holder's records.
-
-    Returns:
-        The grant, for ``access.release`` and the log, and the encoded `SealedRecord`.
+        officer: key of a records officer of the holder, who signs for what is handed out.
+        admit: asked as soon as the signature is found good, before anything costly.
+        first: number of the chunk with which to begin.
 
     Raises:
-        Malformed: the request cannot be read.
+        Malformed: the request cannot be read, or asks for a chunk that no record has.
         Refused: for any reason at all.
     """
     request = exchange.decode_release_request(raw)
+    if not 0 <= first <= MAX_CHUNKS:
+        raise Malformed("no record has a chunk of that number")
     check_request(request, chain, holder)
+    admit(key_id(request.requester))
+    transaction, result = proven(request.receipt, chain, validators)
+    grant = check_release(request, transaction, result, holder, now)
+    return _opened(grant, chain, vault, officer, first)
+
+
+def proven(receipt: bytes, chain: bytes, validators: ValidatorSet) -> tuple[Transaction, Result]:
+    """A transaction and what came out of it, proved by its receipt; `Refused` without proof."""
     try:
-        verified = verify_receipt(decode_receipt(request.receipt), chain, validators)
+        verified = verify_receipt(decode_receipt(receipt), chain, validators)
     except InvalidReceipt:
         raise Refused(Why.BAD_RECEIPT) from None
-    grant = check_release(request, verified.transaction, verified.result, holder, now)
-    return grant, _sealed(grant, chain, vault)
+    return verified.transaction, verified.result
 
 
-def check_request(request: ReleaseRequest | PointerRequest, chain: bytes, holder: str) -> None:
+def check_request(request: ReleaseRequest | Question, chain: bytes, holder: str) -> None:
     """Whether a request is meant for this holder and signed by whom it names; else `Refused`."""
     if request.chain != chain:
         raise Refused(Why.ANOTHER_CHAIN)
@@ -193,67 +224,24 @@ def _decision(wanted: str, transaction: Transaction, result: Result) -> tuple[_D
     raise Refused(Why.NO_DECISION)
 
 
-def _sealed(grant: Grant, chain: bytes, vault: Vault) -> bytes:
+def _opened(grant: Grant, chain: bytes, vault: Vault, officer: SigningKey, first: int) -> Release:
     entry = vault.lookup(grant.pointer.name())
     if entry is None:
         raise Refused(Why.UNKNOWN_RECORD)
+    if not is_chunk(first, entry.pointer.size):
+        raise Refused(Why.NO_CHUNK)
     try:
-        content = vault.read(entry)
-        sealed = exchange.seal_record(
-            chain, grant.decision, grant.reply_key, entry.pointer, entry.salts.digest, content
-        )
+        record = vault.retrieve(entry)
     except RecordAltered:
         raise Refused(Why.ALTERED) from None
     except RecordUnavailable:
         raise Refused(Why.UNAVAILABLE) from None
-    except SealError:
-        raise Refused(Why.BAD_REPLY_KEY) from None
-    return encode(sealed)
-
-
-# --- pointers ----------------------------------------------------------------------------------
-
-
-def pointers(raw: bytes, *, chain: bytes, holder: str, whois: WhoIs, vault: Vault) -> bytes:
-    """Answer a question for the pointers of a subject.
-
-    Args:
-        raw: an encoded `PointerRequest`.
-        chain, holder, vault: as for `release`.
-        whois: the registry of the newest block.
-
-    Returns:
-        The encoded `SealedPointers`, also for a subject of whom the holder has nothing.
-
-    Raises:
-        Malformed: the question cannot be read.
-        Refused: the asker is neither the subject nor staff of the holder.
-    """
-    request = exchange.decode_pointer_request(raw)
-    check_request(request, chain, holder)
-    check_standing(request, whois(key_id(request.requester)))
-    found = vault.pointers_of(request.subject)
-    page = found[request.skip : request.skip + exchange.MAX_POINTERS]
     try:
-        return encode(exchange.seal_pointers(request, len(found), page))
+        answer = seal_stream(
+            chain, grant.decision, grant.reply_key, entry.pointer, entry.salts.digest, officer,
+            record.pieces(first * CHUNK), first=first,
+        )  # fmt: skip
     except SealError:
+        record.close()
         raise Refused(Why.BAD_REPLY_KEY) from None
-
-
-def check_standing(request: PointerRequest, person: Mapping[str, Any] | None) -> None:
-    """Whether a registered person may learn of a subject's records at this holder.
-
-    The subject may, and staff of the holder in a role of `STAFF` may: both could look into the
-    holder's own system anyway. Everybody else gets a pointer from one of them.
-
-    Raises:
-        Refused: anybody else.
-    """
-    if person is None or person["status"] != "active":
-        raise Refused(Why.NO_STANDING)
-    if person["id"] == request.subject:
-        return
-    for affiliation in person["affiliations"]:
-        if affiliation["institution"] == request.holder and STAFF & set(affiliation["roles"]):
-            return
-    raise Refused(Why.NO_STANDING)
+    return Release(grant, record, answer)

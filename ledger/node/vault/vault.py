@@ -22,12 +22,12 @@ import sqlalchemy as sa
 from ledger.chain import merkle
 from ledger.chain.codec import decode_value, encode
 from ledger.chain.exchange import Shown
-from ledger.chain.pointer import Pointer, pointer_from_value, record_digest
+from ledger.chain.pointer import Pointer, pointer_from_value
 from ledger.chain.tokens import LabelKey
-from ledger.crypto.hashing import same
 from ledger.fhir.records import Description
 from ledger.node.vault.connector import Connector, RecordUnavailable, SourceRecord
 from ledger.node.vault.intake import TakeIn, described
+from ledger.node.vault.opened import OpenedRecord, RecordAltered
 from ledger.node.vault.pointing import Salts, make_pointer, opening_of
 from ledger.node.vault.tables import batches, open_tables, openings, records
 
@@ -38,10 +38,6 @@ CHUNK: Final = 500
 #: Batches whose leaf hashes are kept in memory for making proofs.
 CACHED_BATCHES: Final = 64
 _POINTER_LIMIT: Final = 4096
-
-
-class RecordAltered(Exception):
-    """The source gives other bytes than those that were anchored. A finding; nothing is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,26 +300,28 @@ class Vault:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def read(self, entry: Entry) -> bytes:
-        """The record's exact bytes, as they were when it was anchored.
+    def retrieve(self, entry: Entry) -> OpenedRecord:
+        """The record's exact bytes, as they were when it was anchored; to be closed.
 
         Raises:
             RecordAltered: the source gives other bytes.
             RecordUnavailable: the source gives none, or only a newer version of it.
         """
-        content = self._connector.fetch(entry.source)
-        if not same(record_digest(entry.salts.digest, content), entry.pointer.digest):
-            if not entry.current:
-                raise RecordUnavailable("the source has only a newer version")
-            raise RecordAltered(f"{entry.source} is not what was anchored")
-        return content
+        file = self._connector.open(entry.source)
+        try:
+            return OpenedRecord(file, entry.pointer, entry.salts.digest)
+        except BaseException as error:
+            file.close()
+            if isinstance(error, RecordAltered) and not entry.current:
+                raise RecordUnavailable("the source has only a newer version") from None
+            raise
 
     def verify(self, progress: Callable[[int], None] | None = None) -> list[Finding]:
         """Read every current record again and list those that are altered or missing."""
         findings = []
         for count, entry in enumerate(self.entries(), start=1):
             try:
-                self.read(entry)
+                self.retrieve(entry).close()
             except RecordAltered:
                 findings.append(Finding(entry.name, entry.source, "altered"))
             except RecordUnavailable:

@@ -36,6 +36,15 @@ async def test_with_the_token_v1_answers(guarded):
     assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["release", "pointers", "enquired"])
+async def test_requests_for_records_need_no_token_for_they_are_signed(guarded, path):
+    kind = {"Content-Type": "application/msgpack"}
+    answer = await guarded.post(f"/v1/records/{path}", content=b"junk", headers=kind)
+    assert answer.status_code == 403
+    for near in ("/v1/records", "/v1/recordsx/release"):
+        assert (await guarded.post(near, content=b"junk", headers=kind)).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json"])
 async def test_operators_need_no_token(service, path):
     transport = httpx.ASGITransport(app=create_app(service, token=TOKEN))

@@ -5,6 +5,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from ledger.api.app import create_app
+from ledger.node.answers import TooOften
 
 MSGPACK = {"Content-Type": "application/msgpack"}
 
@@ -26,6 +27,7 @@ def test_every_path_of_the_design_is_documented_with_its_errors(app):
         "/v1/status",
         "/v1/records/release",
         "/v1/records/pointers",
+        "/v1/records/enquired",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -87,7 +89,49 @@ async def test_a_permitted_record_comes_as_it_was_sealed(api, service):
     assert answer.content == b"sealed"
 
 
-@pytest.mark.parametrize("path", ["/v1/records/release", "/v1/records/pointers"])
+async def test_a_transfer_goes_on_at_the_chunk_that_is_asked_for(api, service):
+    service.records[b"good"] = b"sealed"
+    answer = await api.post("/v1/records/release?first=2", content=b"good", headers=MSGPACK)
+    assert answer.content == b"aled"
+    for wrong in ("-1", "x", str(2**40)):
+        answer = await api.post(f"/v1/records/release?first={wrong}", content=b"", headers=MSGPACK)
+        assert answer.status_code == 422
+
+
+async def test_an_answer_that_breaks_off_has_no_end(app, service):
+    service.records[b"good"] = b"broken"
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    bodies = iter([{"type": "http.request", "body": b"good", "more_body": False}])
+
+    async def receive():
+        return next(bodies)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/records/release", "query_string": b"",
+        "headers": [(b"content-type", b"application/msgpack"), (b"host", b"localhost")],
+    }  # fmt: skip
+    await app(scope, receive, send)
+    assert b"".join(message.get("body", b"") for message in sent) == b"broken"
+    assert all(message.get("more_body", True) for message in sent)
+
+
+async def test_whoever_asks_too_often_is_told_when_to_come_again(api, service, monkeypatch):
+    async def too_often(*_):
+        raise TooOften(7)
+
+    monkeypatch.setattr(service, "release", too_often)
+    answer = await api.post("/v1/records/release", content=b"good", headers=MSGPACK)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    assert answer.json()["code"] == "too-many-requests"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/records/release", "/v1/records/pointers", "/v1/records/enquired"]
+)
 async def test_every_refusal_of_the_vault_is_the_same(api, path):
     answers = [
         await api.post(path, content=body, headers=MSGPACK) for body in (b"no permit", b"no record")

@@ -12,16 +12,18 @@ from ledger.chain.exchange import (
     decode_release_request,
     is_signed,
     seal_pointers,
-    seal_record,
 )
 from ledger.chain.pointer import Pointer, record_digest
 from ledger.chain.receipt import build_receipt
+from ledger.chain.streaming import seal_stream
 from ledger.client import records
 from ledger.client.http import Client, NodeRefused
+from ledger.crypto.keys import SigningKey
 from ledger.crypto.sealing import SealError, SealingKey
 
 SALT = b"s" * 16
 CONTENT = b'{"resourceType":"Observation"}'
+OTHER = CONTENT.replace(b"n", b"m")
 DECISION = "aa-0"
 
 
@@ -46,6 +48,13 @@ async def receipt(service, consent):
     return build_receipt(service._store, transaction.id)
 
 
+def answered(chain, reply, pointer, content) -> bytes:
+    """A holder's whole answer, with these bytes in it."""
+    return b"".join(
+        seal_stream(chain, DECISION, reply.public, pointer, SALT, SigningKey(bytes(32)), [content])
+    )
+
+
 def holder(answer) -> Client:
     return Client(
         "http://localhost",
@@ -64,7 +73,7 @@ async def test_a_permitted_record_is_opened_and_its_hash_compared(
         asked = decode_release_request(raw)
         assert is_signed(asked)
         assert (asked.decision, asked.holder) == (DECISION, "east")
-        return encode(seal_record(asked.chain, DECISION, reply.public, pointer, SALT, CONTENT))
+        return answered(asked.chain, reply, pointer, CONTENT)
 
     question = records.release(patient, service.chain, DECISION, receipt, reply, pointer)
     assert holder(release).send(question) == CONTENT
@@ -74,22 +83,22 @@ async def test_other_bytes_than_the_anchored_ones_are_noticed(service, patient, 
     reply = SealingKey.generate()
 
     def release(_raw):
-        return encode(seal_record(service.chain, DECISION, reply.public, pointer, SALT, b"other"))
+        return answered(service.chain, reply, pointer, OTHER)
 
     question = records.release(patient, service.chain, DECISION, receipt, reply, pointer)
     with pytest.raises(Mismatch) as caught:
         holder(release).send(question)
-    assert caught.value.digest == record_digest(SALT, b"other")
+    assert caught.value.digest == record_digest(SALT, OTHER)
 
 
 async def test_an_answer_for_somebody_else_does_not_open(service, patient, receipt, pointer):
     stranger = SealingKey.generate()
-    sealed = seal_record(service.chain, DECISION, stranger.public, pointer, SALT, CONTENT)
+    sealed = answered(service.chain, stranger, pointer, CONTENT)
     question = records.release(
         patient, service.chain, DECISION, receipt, SealingKey.generate(), pointer
     )
     with pytest.raises(SealError):
-        holder(lambda _raw: encode(sealed)).send(question)
+        holder(lambda _raw: sealed).send(question)
 
 
 def test_pointers_come_with_proofs_that_hold(service, patient, pointer, pseudonym):
@@ -98,7 +107,7 @@ def test_pointers_come_with_proofs_that_hold(service, patient, pointer, pseudony
     def answer(raw):
         asked = decode_pointer_request(raw)
         assert is_signed(asked)
-        return encode(seal_pointers(asked, 1, [Shown(pointer, proof)]))
+        return encode(seal_pointers(asked, asked.reply_key, 1, [Shown(pointer, proof)]))
 
     question = records.pointers(patient, service.chain, "east", pseudonym)
     assert holder(answer).send(question) == ([Shown(pointer, proof)], 1)
@@ -109,7 +118,8 @@ def test_pointers_of_somebody_else_are_refused(service, patient, pseudonym):
     proof = {"root": merkle.root([other.leaf()]), "index": 0, "size": 1, "path": []}
 
     def answer(raw):
-        return encode(seal_pointers(decode_pointer_request(raw), 1, [Shown(other, proof)]))
+        asked = decode_pointer_request(raw)
+        return encode(seal_pointers(asked, asked.reply_key, 1, [Shown(other, proof)]))
 
     with pytest.raises(Mismatch):
         holder(answer).send(records.pointers(patient, service.chain, "east", pseudonym))

@@ -14,22 +14,24 @@ from peers import until
 from sqlalchemy.exc import OperationalError
 
 from ledger.chain.codec import encode
-from ledger.chain.exchange import Shown, ask_pointers, ask_release, open_pointers, open_record
+from ledger.chain.exchange import Shown, ask_enquiry, ask_pointers, ask_release, open_pointers
 from ledger.chain.result import CallResult
+from ledger.chain.streaming import open_whole
 from ledger.chain.tokens import LabelKey, tokens_root
 from ledger.chain.transaction import Call
 from ledger.crypto.keys import SigningKey, key_id
 from ledger.crypto.sealing import SealingKey
 from ledger.node import desk as desk_module
-from ledger.node.answers import NotPermitted
+from ledger.node.answers import NotPermitted, TooOften
 from ledger.node.clock import now_ms
-from ledger.node.desk import LABEL_KEYS_FILE, SUBJECTS_FILE, RecordDesk
+from ledger.node.desk import LABEL_KEYS_FILE, SUBJECTS_FILE, AnswerBroken, RecordDesk
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome, load_home
 from tests.support.local_service import Consortium
 from tests.support.release import CONTENT, SUBJECT, Scene
 
 RECORD = "a.json"
+DOCTOR = {"id": "p-doctor", "status": "active", "affiliations": []}
 
 
 class Counter:
@@ -38,6 +40,8 @@ class Counter:
     def __init__(self, home: NodeHome) -> None:
         self.metrics = Metrics()
         self.calls: list[Call] = []
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.answers: list[CallResult] = []
         self.error = ""
         self.failure: Exception | None = None
         self.time = 1_000_000
@@ -55,13 +59,20 @@ class Counter:
             entropy=secrets.token_bytes,
             block_time=lambda: self.time,
             whois=self.whois,
+            ask=self.ask,
+            officer=lambda: self.officer,
             perform=self.perform,
             metrics=self.metrics,
         )
-        self.people: dict[str, dict[str, Any]] = {}
+        self.people: dict[str, dict[str, Any]] = {key_id(self.requester.public): DOCTOR}
+        self.officer = SigningKey.generate()
 
     def whois(self, key: str) -> dict[str, Any] | None:
         return self.people.get(key)
+
+    def ask(self, contract: str, method: str, arguments: dict[str, Any]) -> CallResult:
+        self.asked.append((contract, method, arguments))
+        return self.answers.pop(0)
 
     async def perform(self, call: Call) -> tuple[int, CallResult]:
         self.calls.append(call)
@@ -93,6 +104,11 @@ class Counter:
         return value
 
 
+async def answered(counter: Counter, request: bytes, first: int = 0) -> bytes:
+    """The whole answer to a release request."""
+    return b"".join([piece async for piece in await counter.desk.release(request, first)])
+
+
 @pytest.fixture
 def home(consortium: Consortium, tmp_path: Path) -> NodeHome:
     """East's home with one record, in a place of its own."""
@@ -114,9 +130,9 @@ def counter(home: NodeHome) -> Iterator[Counter]:
 async def test_a_permitted_record_is_written_down_and_handed_out(counter: Counter) -> None:
     await counter.anchored()
     decision, request = counter.permit()
-    sealed = await counter.desk.release(request)
+    sealed = await answered(counter, request)
     pointer = counter.held().pointer
-    assert open_record(sealed, counter.reply, counter.scene.chain, decision, pointer) == CONTENT
+    assert open_whole(sealed, counter.reply, counter.scene.chain, decision, pointer) == CONTENT
     assert counter.calls == [
         Call("access", "release", {"request": decision, "digest": pointer.digest})
     ]
@@ -127,7 +143,7 @@ async def test_a_release_that_was_written_down_before_is_repeated(counter: Count
     await counter.anchored()
     _decision, request = counter.permit()
     counter.error = "already_released: the release was written down before (access:1)"
-    assert await counter.desk.release(request)
+    assert await answered(counter, request)
 
 
 @pytest.mark.parametrize("failure", [TimeoutError(), TimeoutError("late"), PermissionError("full")])
@@ -157,7 +173,7 @@ async def test_an_expired_permit_is_refused_by_block_time(counter: Counter) -> N
     await counter.anchored()
     _decision, request = counter.permit()
     counter.time = counter.scene.expires - 1
-    assert await counter.desk.release(request)
+    assert await answered(counter, request)
     counter.time = counter.scene.expires
     with pytest.raises(NotPermitted):
         await counter.desk.release(request)
@@ -270,3 +286,71 @@ async def test_bad_label_keys_stop_the_anchoring_and_nothing_else(
     path.unlink()
     await until(lambda: counter.calls)
     task.cancel()
+
+
+# --- on its way ---------------------------------------------------------------------------------
+
+
+async def test_a_record_that_is_left_early_makes_room_for_others(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "MAX_STREAMS", 1)
+    await counter.anchored()
+    _decision, request = counter.permit()
+    never_read = await counter.desk.release(request)
+    with pytest.raises(TooOften):
+        await counter.desk.release(request)
+    await never_read.aclose()
+    half = await counter.desk.release(request)
+    assert await anext(half)
+    await half.aclose()
+    assert await answered(counter, request)
+
+
+async def test_who_is_refused_takes_no_room(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "MAX_STREAMS", 1)
+    await counter.anchored()
+    _decision, request = counter.permit()
+    counter.failure = TimeoutError()
+    with pytest.raises(NotPermitted):
+        await counter.desk.release(request)
+    counter.failure = None
+    assert await answered(counter, request)
+
+
+async def test_an_answer_breaks_off_where_the_source_does(counter: Counter, home: NodeHome) -> None:
+    await counter.anchored()
+    _decision, request = counter.permit()
+    pieces = await counter.desk.release(request)
+    (home.path / "vault" / "records" / RECORD).write_bytes(CONTENT.replace(b"5.4", b"4.5"))
+    with pytest.raises(AnswerBroken):
+        _ = [piece async for piece in pieces]
+    assert counter.counted("records_altered") == 1
+
+
+async def test_an_enquiry_is_answered_by_what_the_contracts_permit(counter: Counter) -> None:
+    await counter.anchored()
+    held = counter.held()
+    identity, receipt = counter.scene.enquiry()
+    question = ask_enquiry(
+        counter.requester, counter.scene.chain, "east", SUBJECT, identity, receipt
+    )
+    verdicts = [
+        (CallResult(True, "", {"outcome": "permit"}, 1, ()), ([held], 1)),
+        (CallResult(True, "", {"outcome": "deny"}, 1, ()), ([], 0)),
+        (CallResult(False, "not_affiliated: no", None, 1, ()), ([], 0)),
+    ]
+    for verdict, expected in verdicts:
+        counter.answers = [verdict]
+        answer = await counter.desk.enquired(encode(question))
+        assert open_pointers(answer, counter.reply, question) == expected
+    assert counter.asked[0] == (
+        "access", "preview",
+        {
+            "pointer": held.pointer.value(), "proof": held.proof, "purpose": "TREAT",
+            "institution": "west", "key": key_id(counter.requester.public), "case": "case-1",
+            "labels": [],
+        },
+    )  # fmt: skip

@@ -29,7 +29,8 @@ def test_records_come_in_a_stable_order_with_their_exact_bytes(source):
         SourceRecord("ward/c.dcm", "application/dicom", b"DICM"),
     ]
     assert list(connector.records()) == expected == list(connector.records())
-    assert connector.fetch("ward/c.dcm") == b"DICM"
+    with connector.open("ward/c.dcm") as file:
+        assert file.read() == b"DICM"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def test_records_come_in_a_stable_order_with_their_exact_bytes(source):
 )  # fmt: skip
 def test_an_id_that_is_not_a_file_below_the_root_is_refused(source, record_id):
     with pytest.raises(RecordUnavailable):
-        DirectoryConnector(source).fetch(record_id)
+        DirectoryConnector(source).open(record_id)
 
 
 def test_symbolic_links_are_not_followed(source, tmp_path):
@@ -50,13 +51,13 @@ def test_symbolic_links_are_not_followed(source, tmp_path):
     assert {problem.id for problem in problems} == {"link.json", "up"}
     for record_id in ("link.json", "up/secret.json"):
         with pytest.raises(RecordUnavailable):
-            connector.fetch(record_id)
+            connector.open(record_id)
 
 
 def test_a_pipe_does_not_block_the_reader(source):
     os.mkfifo(source / "pipe.json")
     with pytest.raises(RecordUnavailable, match="plain file"):
-        DirectoryConnector(source).fetch("pipe.json")
+        DirectoryConnector(source).open("pipe.json")
 
 
 def test_a_file_above_the_limit_is_reported_and_not_read(source):

@@ -3,26 +3,31 @@ import pytest
 
 from ledger.chain.codec import Malformed, encode
 from ledger.chain.exchange import (
+    EnquiryRequest,
     Mismatch,
     PointerRequest,
     ReleaseRequest,
-    SealedRecord,
     Shown,
+    ask_enquiry,
     ask_pointers,
     ask_release,
     open_pointers,
-    open_record,
     seal_pointers,
-    seal_record,
 )
-from ledger.crypto.sealing import SealError, SealingKey, seal
-from ledger.node.answers import NotPermitted
+from ledger.chain.streaming import open_whole
+from ledger.crypto.sealing import SealError, SealingKey
+from ledger.node.answers import NotPermitted, TooOften
+from ledger.node.clock import now_ms
 from ledger.node.vault.connector import DirectoryConnector
-from ledger.node.vault.release import Refused, Why, pointers, release
+from ledger.node.vault.opened import RecordAltered
+from ledger.node.vault.release import Refused, Why, release
+from ledger.node.vault.showing import enquired, pointers
+from ledger.node.vault.turnstile import Turnstile
 from ledger.node.vault.vault import Vault
 from tests.support.release import CONTENT, SUBJECT, Scene, key
 
 NOW = 1_500_000
+OFFICER = key(200)
 DOCTOR = {
     "id": "p-doctor", "status": "active",
     "affiliations": [{"institution": "east", "roles": ["physician"]}],
@@ -49,11 +54,13 @@ def ask(scene, decision, receipt, requester=None, holder="east", chain=None):
     )
 
 
-def answer(scene, request, now=NOW, holder="east"):
-    return release(
+def answer(scene, request, now=NOW, holder="east", admit=lambda _: DOCTOR, first=0):
+    ready = release(
         encode(request), chain=scene.chain, validators=scene.validators, holder=holder, now=now,
-        vault=scene.vault,
+        vault=scene.vault, officer=OFFICER, admit=admit, first=first,
     )  # fmt: skip
+    with ready.record:
+        return ready.grant, b"".join(ready.answer)
 
 
 def refusal(scene, request, **more):
@@ -75,7 +82,7 @@ def test_a_permitted_requester_gets_the_exact_bytes(scene, method):
     grant, sealed = answer(scene, ask(scene, decision, receipt))
     assert (grant.decision, grant.requester, grant.institution) == (decision, "p-doctor", "west")
     assert grant.pointer == scene.pointer
-    assert open_record(sealed, scene.reply, scene.chain, decision, scene.pointer) == CONTENT
+    assert open_whole(sealed, scene.reply, scene.chain, decision, scene.pointer) == CONTENT
 
 
 def test_neither_the_record_nor_its_salt_can_be_read_on_the_way(scene):
@@ -84,36 +91,16 @@ def test_neither_the_record_nor_its_salt_can_be_read_on_the_way(scene):
     assert CONTENT not in sealed
     assert scene.vault.lookup(scene.pointer.name()).salts.digest not in sealed
     with pytest.raises(SealError):
-        open_record(sealed, SealingKey.generate(), scene.chain, decision, scene.pointer)
+        open_whole(sealed, SealingKey.generate(), scene.chain, decision, scene.pointer)
 
 
 def test_a_sealed_record_opens_for_its_own_decision_and_chain_only(scene):
     decision, receipt = scene.permit()
     _, sealed = answer(scene, ask(scene, decision, receipt))
-    with pytest.raises(SealError):
-        open_record(sealed, scene.reply, scene.chain, "other-0", scene.pointer)
-    with pytest.raises(SealError):
-        open_record(sealed, scene.reply, bytes(32), decision, scene.pointer)
-
-
-def test_the_requester_notices_bytes_that_are_not_those_of_the_pointer(scene):
-    entry = scene.vault.lookup(scene.pointer.name())
-    forged = seal_record(
-        scene.chain, "d-0", scene.reply.public, scene.pointer, entry.salts.digest, CONTENT + b" "
-    )
-    with pytest.raises(Mismatch) as caught:
-        open_record(encode(forged), scene.reply, scene.chain, "d-0", scene.pointer)
-    assert len(caught.value.digest) == 32
-    assert caught.value.digest != scene.pointer.digest
-
-
-def test_a_sealed_record_that_is_too_short_for_a_salt_is_a_mismatch(scene):
-    info = encode(("release", scene.chain, "d-0", scene.pointer.name()))
-    short = SealedRecord("d-0", scene.pointer.name(), "x", seal(scene.reply.public, b"short", info))
     with pytest.raises(Mismatch):
-        open_record(encode(short), scene.reply, scene.chain, "d-0", scene.pointer)
-    with pytest.raises(Malformed):
-        open_record(b"junk", scene.reply, scene.chain, "d-0", scene.pointer)
+        open_whole(sealed, scene.reply, scene.chain, "other-0", scene.pointer)
+    with pytest.raises(Mismatch):
+        open_whole(sealed, scene.reply, bytes(32), decision, scene.pointer)
 
 
 # --- every refusal is the same ---
@@ -208,10 +195,12 @@ def test_bytes_that_are_no_request_are_malformed(scene, raw):
     with pytest.raises(Malformed):
         release(
             raw, chain=scene.chain, validators=scene.validators, holder="east", now=NOW,
-            vault=scene.vault,
+            vault=scene.vault, officer=OFFICER, admit=lambda _: DOCTOR,
         )  # fmt: skip
     with pytest.raises(Malformed):
-        pointers(raw, chain=scene.chain, holder="east", whois=lambda _: DOCTOR, vault=scene.vault)
+        pointers(raw, chain=scene.chain, holder="east", admit=lambda _: DOCTOR, vault=scene.vault)
+    with pytest.raises(Malformed):
+        on_enquiry(scene, raw)
 
 
 # --- pointers of a subject ---
@@ -225,7 +214,9 @@ def question(scene, **changes):
 def listed(scene, request, person):
     raw = pointers(
         encode(request), chain=scene.chain, holder="east",
-        whois=lambda text: person if text == scene.requester.public.hex() else None,
+        admit=Turnstile(
+            lambda text: person if text == scene.requester.public.hex() else None, lambda: NOW
+        ).admit,
         vault=scene.vault,
     )  # fmt: skip
     return open_pointers(raw, scene.reply, request)
@@ -282,9 +273,144 @@ def test_the_asker_notices_pointers_that_were_not_asked_for(scene):
         (request, Shown(scene.pointer, wrong_proof)),
         (other, Shown(scene.pointer, scene.proof)),
     ):
-        raw = encode(seal_pointers(asked, 1, [pair]))
+        raw = encode(seal_pointers(asked, scene.reply.public, 1, [pair]))
         with pytest.raises(Mismatch):
             open_pointers(raw, scene.reply, asked)
-    raw = encode(seal_pointers(request, 1, [Shown(scene.pointer, {"index": 0})]))
+    raw = encode(
+        seal_pointers(request, scene.reply.public, 1, [Shown(scene.pointer, {"index": 0})])
+    )
     with pytest.raises(Malformed):
         open_pointers(raw, scene.reply, request)
+
+
+# --- who may ask at all ---
+
+
+def test_nothing_is_proved_for_somebody_who_may_not_ask(scene):
+    request = ask(scene, *scene.permit())
+
+    def nobody(_key):
+        raise Refused(Why.NO_STANDING)
+
+    assert refusal(scene, request, admit=nobody) == Why.NO_STANDING
+    forged = msgspec.structs.replace(request, receipt=b"junk")
+    asked = []
+    assert refusal(scene, forged, admit=asked.append) == Why.BAD_SIGNATURE
+    assert asked == []
+
+
+def test_a_person_asks_so_often_a_minute_and_not_more():
+    people = {"k1": {**DOCTOR, "id": "a"}, "k2": {**DOCTOR, "id": "a"}, "k3": {**DOCTOR, "id": "b"}}
+    turnstile = Turnstile(people.get, now_ms, per_minute=2)
+    assert turnstile.admit("k1")["id"] == "a"
+    turnstile.admit("k2")
+    with pytest.raises(TooOften) as refused:
+        turnstile.admit("k1")
+    assert 1 <= refused.value.wait <= 61
+    turnstile.admit("k3")
+    for _ in range(5):
+        with pytest.raises(Refused):
+            turnstile.admit("unknown")
+
+
+def test_a_record_comes_from_the_chunk_on_that_was_asked_for(scene):
+    request = ask(scene, *scene.permit())
+    assert refusal(scene, request, first=1) == Why.NO_CHUNK
+    for first in (-1, 2**60):
+        with pytest.raises(Malformed):
+            answer(scene, request, first=first)
+
+
+def test_a_file_that_changes_while_it_is_read_does_not_come_to_an_end(scene):
+    decision, receipt = scene.permit()
+    ready = release(
+        encode(ask(scene, decision, receipt)), chain=scene.chain, validators=scene.validators,
+        holder="east", now=NOW, vault=scene.vault, officer=OFFICER, admit=lambda _: DOCTOR,
+    )  # fmt: skip
+    (scene.source / "a.json").write_bytes(CONTENT.replace(b"5.4", b"4.5"))
+    sent = []
+    with ready.record, pytest.raises(RecordAltered):
+        sent.extend(ready.answer)
+    assert len(sent) <= 1
+    with pytest.raises(Malformed):
+        open_whole(b"".join(sent), scene.reply, scene.chain, decision, scene.pointer)
+
+
+# --- pointers on an enquiry ---
+
+
+def on_enquiry(scene, request, preview=lambda *_: True, **changes):
+    given = {
+        "chain": scene.chain, "validators": scene.validators, "holder": "east", "now": NOW,
+        "vault": scene.vault, "admit": lambda _: DOCTOR, "preview": preview, **changes,
+    }  # fmt: skip
+    return enquired(request if isinstance(request, bytes) else encode(request), **given)
+
+
+def enquiry(scene, requester=None, **changes):
+    identity, receipt = scene.enquiry()
+    given = {"holder": "east", "subject": SUBJECT, "enquiry": identity, **changes}
+    return ask_enquiry(requester or scene.requester, scene.chain, receipt=receipt, **given)
+
+
+def denied(scene, request, **changes):
+    with pytest.raises(Refused) as caught:
+        on_enquiry(scene, request, **changes)
+    assert str(caught.value) == "not permitted"
+    return caught.value.why
+
+
+def test_an_enquiry_shows_what_would_be_permitted_and_nothing_else_not_even_in_number(scene):
+    (scene.source / "b.json").write_bytes(CONTENT.replace(b"5.4", b"6.6"))
+    scene.vault.take_in({"Patient/1": SUBJECT}, "east", now=0)
+    for batch in scene.vault.batches():
+        scene.vault.anchored(batch.root, 2)
+    asked = []
+
+    def preview(shown, what, asker):
+        asked.append((shown.pointer, what.purpose, what.institution, what.case, asker))
+        return shown.pointer == scene.pointer
+
+    request = enquiry(scene)
+    found, total = open_pointers(on_enquiry(scene, request, preview), scene.reply, request)
+    assert (found, total) == ([Shown(scene.pointer, scene.proof)], 1)
+    assert len(asked) == 2
+    assert {entry[1:] for entry in asked} == {
+        ("TREAT", "west", "case-1", scene.requester.public.hex())
+    }
+    nothing = on_enquiry(scene, request, lambda *_: False)
+    assert open_pointers(nothing, scene.reply, request) == ([], 0)
+    unknown = enquiry(scene, subject=SUBJECT, skip=1)
+    assert open_pointers(on_enquiry(scene, unknown, preview), scene.reply, unknown) == ([], 1)
+
+
+def test_of_a_subject_of_whom_nothing_is_held_the_answer_looks_the_same(scene):
+    scene.subject = "p-" + "9" * 32
+    request = enquiry(scene, subject=scene.subject)
+    assert open_pointers(on_enquiry(scene, request), scene.reply, request) == ([], 0)
+
+
+def test_an_enquiry_of_somebody_else_about_somebody_else_or_of_long_ago_shows_nothing(scene):
+    assert denied(scene, enquiry(scene, requester=key(9))) == Why.ANOTHER_REQUESTER
+    assert denied(scene, enquiry(scene, subject="p-" + "2" * 32)) == Why.NO_ENQUIRY
+    assert denied(scene, enquiry(scene, enquiry="other-0")) == Why.NO_ENQUIRY
+    assert denied(scene, enquiry(scene, holder="west")) == Why.ANOTHER_HOLDER
+    assert denied(scene, enquiry(scene), now=scene.expires) == Why.EXPIRED
+    assert denied(scene, enquiry(scene), chain=bytes(32)) == Why.ANOTHER_CHAIN
+
+
+def test_a_decision_is_no_enquiry_and_junk_no_receipt(scene):
+    decision, receipt = scene.permit()
+    request = ask_enquiry(scene.requester, scene.chain, "east", SUBJECT, decision, receipt)
+    assert denied(scene, request) == Why.NO_ENQUIRY
+    request = ask_enquiry(scene.requester, scene.chain, "east", SUBJECT, decision, b"junk")
+    assert denied(scene, request) == Why.BAD_RECEIPT
+
+
+def test_a_question_on_an_enquiry_that_was_changed_after_signing_is_refused(scene):
+    request = enquiry(scene)
+    fields = {name: getattr(request, name) for name in request.__struct_fields__}
+    for change in ({"subject": "p-" + "2" * 32}, {"enquiry": "x-0"}, {"skip": 1}):
+        assert denied(scene, EnquiryRequest(**{**fields, **change})) == Why.BAD_SIGNATURE
+    with pytest.raises(Malformed):
+        on_enquiry(scene, EnquiryRequest(**{**fields, "skip": -1}))

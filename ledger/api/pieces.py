@@ -1,0 +1,43 @@
+"""A long answer in pieces, to somebody who may be slow or gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Final
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ledger.node.desk import AnswerBroken
+
+#: Seconds in which a piece has to be taken.
+PATIENCE_S: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class PieceResponse(Response):
+    """Sends what a generator yields and closes it, whatever happens.
+
+    An answer that breaks off, or that nobody takes, ends without its end: the server then cuts the
+    connection, and the other side knows that it does not have everything.
+    """
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], media_type: str) -> None:
+        super().__init__(media_type=media_type)
+        del self.headers["content-length"]
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for piece in self._pieces:
+                message = {"type": "http.response.body", "body": piece, "more_body": True}
+                await asyncio.wait_for(send(message), PATIENCE_S)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (AnswerBroken, TimeoutError) as error:
+            _log.warning("answer_broken_off", why=type(error).__name__)
+        finally:
+            await self._pieces.aclose()
