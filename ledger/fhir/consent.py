@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.fhir import codes, times
+from ledger.fhir import codes, contained, elements, times
 from ledger.fhir.exceptions import Reader
 from ledger.fhir.provisions import Directory, Element, Findings, Problem, Scope, codings
 
@@ -25,6 +25,8 @@ _OTHER_DECLARATIONS: Final = frozenset({"acd", "dnr", "polst", "hcd"})
 #: Elements of a provision, beside actors, that say for what or about what it is.
 _LIMITS: Final = ("purpose", "securityLabel", "class", "code", "data", "dataPeriod")
 _MAX_RULES: Final = 64
+#: The base policy of a consent that is nothing but a list of rules.
+_LISTED: Final = "listed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def import_consent(resource: Mapping[str, Any], directory: Directory) -> Computa
     _check_structure(resource, findings)
     if findings.problems:
         return Refused(tuple(findings.problems), ())
+    directory = contained.with_recipients(resource, directory)
     subject, speaker = _check_frame(resource, directory, findings)
     rules = _rules(resource, Reader(directory, directory.label_keys.get(subject), findings))
     if not rules and not findings.problems:
@@ -134,13 +137,13 @@ def _check_frame(resource: Element, directory: Directory, findings: Findings) ->
             findings.refuse(f"Consent.category[{place}]", "not a declaration about disclosure")
     if "policy" in resource:
         findings.refuse("Consent.policy", "names a policy text that is not in the form of rules")
-    patient = resource.get("patient", {}).get("reference", "")
+    patient = elements.literal(resource.get("patient", {}))
     if patient not in directory.persons:
         findings.refuse("Consent.patient", f"{patient or 'the patient'} is nobody on this ledger")
     subject = directory.persons.get(patient, "")
     speaker = subject
     for place, performer in enumerate(resource.get("performer", ())):
-        here, reference = f"Consent.performer[{place}]", performer.get("reference", "")
+        here, reference = f"Consent.performer[{place}]", elements.literal(performer)
         if reference in directory.representatives and speaker == subject:
             speaker = directory.representatives[reference]
             findings.warn(here, "counts if the chain knows her as guardian or delegate")
@@ -180,6 +183,8 @@ def _rules(resource: Element, reader: Reader) -> list[dict[str, Any]]:
     effect = root.get("type", base)
     if not effect:
         return []
+    if base == _LISTED:
+        return _listed(resource, root, reader)
     if "type" in root:
         findings.warn(f"{_ROOT}.type", "R4 has no type here; it is read as the root's own effect")
     scope = reader.scope(root, _ROOT, effect)
@@ -192,6 +197,16 @@ def _rules(resource: Element, reader: Reader) -> list[dict[str, Any]]:
         findings.warn(_ROOT, "the base policy permits what the nested permits name, no more")
         return reader.inside(root, _ROOT, scope, effect)
     return reader.rules(root, _ROOT, scope, effect)
+
+
+def _listed(resource: Element, root: Element, reader: Reader) -> list[dict[str, Any]]:
+    """The rules of a consent in the form in which the ledger itself gives consents out."""
+    for name in root:
+        if name not in ("id", "period", "provision"):
+            reader.findings.refuse(f"{_ROOT}.{name}", "beside a list of rules, only a period")
+    scope = reader.scope({"period": root["period"]} if "period" in root else {}, _ROOT, "permit")
+    _check_validity(resource, scope, reader.findings)
+    return reader.listed(root, _ROOT, scope)
 
 
 def _permits_inside(root: Element) -> bool:
@@ -224,7 +239,11 @@ def _roles(provision: Element) -> set[str]:
 
 
 def _base_policy(resource: Element, findings: Findings) -> str:
-    """``permit`` for OPTIN, ``deny`` for OPTOUT, empty when there is neither."""
+    """``permit`` for OPTIN, ``deny`` for OPTOUT, `_LISTED` for our own, empty when there is
+    none of them."""
+    own = (elements.BASE_POLICY_SYSTEM, elements.BASE_POLICY)
+    if own in set(codings(resource.get("policyRule", {}))):
+        return _LISTED
     named = {code for system, code in codings(resource.get("policyRule", {}))
              if system == codes.POLICY_SYSTEM}  # fmt: skip
     if named == {"OPTIN"}:

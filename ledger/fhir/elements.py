@@ -33,6 +33,10 @@ SESSION_SYSTEM: Final = _OWN + "session"
 RECORD_CLASS_SYSTEM: Final = _OWN + "record-class"
 ROLE_SYSTEM: Final = _OWN + "role"
 AUDIT_SUBTYPE_SYSTEM: Final = _OWN + "audit-subtype"
+#: What a consent's list of rules rests on: nothing is permitted but by a rule, and every denial
+#: prevails. Neither OPTIN nor OPTOUT says that.
+BASE_POLICY_SYSTEM: Final = _OWN + "base-policy"
+BASE_POLICY: Final = "rules"
 #: URIs under `URI_SYSTEM` that name one record: this and the hex of its name.
 RECORD_URN: Final = _OWN + "record:"
 EXTENSION: Final = _OWN + "extension:"
@@ -98,6 +102,26 @@ def institution(id: str) -> Element:  # noqa: A002
 def person(id: str) -> Element:  # noqa: A002
     """A person of the registry; a pseudonym is a patient's."""
     return patient(id) if id.startswith("p-") else logical("Practitioner", PERSON_SYSTEM, id)
+
+
+#: FHIR type of what a logical reference with one of our systems names.
+NAMED_TYPE: Final = {
+    PSEUDONYM_SYSTEM: "Patient",
+    PERSON_SYSTEM: "Practitioner",
+    INSTITUTION_SYSTEM: "Organization",
+}
+
+
+def literal(reference: Mapping[str, Any]) -> str:
+    """A reference as ``Type/id``, also where it is a logical one to something of ours; empty for
+    what is neither."""
+    text = reference.get("reference")
+    if isinstance(text, str):
+        return text
+    named = reference.get("identifier")
+    if isinstance(named, Mapping) and named.get("system") in NAMED_TYPE:
+        return f"{NAMED_TYPE[named['system']]}/{named.get('value', '')}"
+    return ""
 
 
 def document_id(name: bytes) -> str:

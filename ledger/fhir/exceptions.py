@@ -51,6 +51,13 @@ class Reader:
         children = self._children(root, path, scope, effect, 1)
         return [rule for child in children for rule in self._flat(child)]
 
+    def listed(self, root: Element, path: str, scope: Scope) -> list[Rule]:
+        """The rules that stand beside each other in a provision which says nothing itself."""
+        rules: list[Rule] = []
+        for child in self._children(root, path, scope, "permit", 1, all_of_it=True):
+            rules.extend(rule for rule in self._flat(child) if rule not in rules)
+        return rules
+
     def emergency_only(self, root: Element, path: str, scope: Scope) -> list[Rule]:
         """The rules of a consent that closes everything but the emergencies at its root."""
         around = {part: value for part, value in scope.items() if part != "purposes"}

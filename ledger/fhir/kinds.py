@@ -35,6 +35,9 @@ _BY_TYPE: Final = {
 }
 _TYPE_KIND: Final = {name: kind for kind, names in _BY_TYPE.items() for name in names.split()}
 
+#: Every class that there is.
+KINDS: Final = frozenset({*_BY_TYPE, "ecg", "pathology", "other"})
+
 #: Resource types whose class depends on their codes; all others have one class.
 _CODED: Final = frozenset(
     {"Observation", "DiagnosticReport", "Composition", "DocumentReference", "ServiceRequest"}
@@ -67,6 +70,10 @@ _BY_CODE: Final = {
 _CODE_KIND: Final = {
     (system, code): kind for (kind, system), codes in _BY_CODE.items() for code in codes.split()
 }
+
+#: Resource types and codes that the tables above name.
+RESOURCE_TYPES: Final = frozenset({*_TYPE_KIND, *_CODED})
+CODES: Final = frozenset(_CODE_KIND)
 
 
 def kind_of(resource_type: str, codes: Iterable[tuple[str, str]], elements: Collection[str]) -> str:

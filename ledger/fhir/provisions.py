@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.chain.tokens import LabelKey
-from ledger.fhir import codes, kinds, times
+from ledger.fhir import codes, elements, kinds, times
 from ledger.fhir.labels import ACT_CODE_SYSTEM, CONFIDENTIALITY_SYSTEM, SENSITIVITY
 
 Element = Mapping[str, Any]
@@ -42,6 +42,8 @@ class Directory:
     ``representatives``: of a RelatedPerson, the person. ``records``: hex name of the record of a
     shared resource. ``related``: hex names of the records that belong to a resource, where the
     holder has followed all its references. ``label_keys``: by the ledger id of the patient.
+    ``recipients``: of a PractitionerRole that the consent contains, the parts of a rule that limit
+    who receives.
     """
 
     institutions: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +54,7 @@ class Directory:
     representatives: Mapping[str, str] = field(default_factory=dict)
     related: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     label_keys: Mapping[str, LabelKey] = field(default_factory=dict)
+    recipients: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -143,7 +146,7 @@ def _actors(
     for place, actor in enumerate(provision.get("actor", ())):
         here = f"{path}.actor[{place}]"
         roles = list(codings(actor["role"]))
-        reference = actor["reference"].get("reference", "")
+        reference = elements.literal(actor["reference"])
         if len(roles) != 1 or roles[0][0] != codes.PARTICIPATION_SYSTEM:
             findings.refuse(f"{here}.role", "one code of v3-ParticipationType is needed")
         elif roles[0][1] == codes.CUSTODIAN:
@@ -162,6 +165,8 @@ def _actors(
         elif reference in directory.roles:
             institution, role = directory.roles[reference]
             in_roles.append({"institutions": [institution], "roles": [role]})
+        elif reference in directory.recipients:
+            in_roles.append(dict(directory.recipients[reference]))
         elif reference in directory.groups:
             if effect == "deny":
                 findings.refuse(
@@ -239,6 +244,13 @@ def _classes(
     findings: Findings,
 ) -> None:
     names = []
+    given = [(coding.get("system"), coding.get("code")) for coding in provision.get("class", ())]
+    own = [code for system, code in given if system == elements.RECORD_CLASS_SYSTEM]
+    if own:
+        if len(own) < len(given) or not set(own) <= kinds.KINDS:
+            findings.refuse(f"{path}.class", "classes of the ledger by themselves, or none")
+        scope["kinds"] = sorted(set(own))
+        return
     for place, coding in enumerate(provision.get("class", ())):
         if coding.get("system") != codes.RESOURCE_TYPE_SYSTEM or not coding.get("code"):
             findings.refuse(f"{path}.class[{place}]", "rules know resource types only")
@@ -298,7 +310,7 @@ def _data(
 ) -> None:
     for place, data in enumerate(provision.get("data", ())):
         here = f"{path}.data[{place}]"
-        reference = data["reference"].get("reference", "")
+        reference = elements.literal(data["reference"])
         if data["meaning"] == "instance":
             if reference in directory.records:
                 _add(scope, "records", directory.records[reference])
