@@ -1,45 +1,61 @@
-"""The resumable stream of contract events (server-sent events, WHATWG HTML §9.2)."""
+"""The resumable stream of contract events."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Annotated
+from contextlib import ExitStack
+from typing import Annotated, Any, Final
 
-import msgspec
-from fastapi import APIRouter, Depends, Header, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import StringConstraints
+from starlette.responses import Response
 
 from ledger.api import problems
-from ledger.api.documentation import failures
-from ledger.api.exchange import NAME
+from ledger.api.documentation import EVENT_STREAM, failures
+from ledger.api.eventstream import MEDIA_TYPE, EventStream
+from ledger.api.exchange import EVENT_NAME, ID, NAME
+from ledger.api.listeners import Places, bounded, caller
 from ledger.api.problems import Problem
-from ledger.api.service import Cursor, LedgerEvent, NodeService
+from ledger.api.service import Cursor, NodeService, Selection
 from ledger.chain.codec import Malformed
-from ledger.chain.values import to_json
 from ledger.node.answers import parse_cursor
+from ledger.node.events import end_of
+from ledger.node.listening.selection import MAX_VALUES
 
-MAX_STREAMS = 64
-MAX_CURSOR_LENGTH = 40
-MAX_PLACE = 999_999
+MAX_CURSOR_LENGTH: Final = 40
+
+_Contract = Annotated[str, StringConstraints(pattern=NAME)]
+_EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME)]
+_Id = Annotated[str, StringConstraints(pattern=ID)]
 
 
-def _event_json(event: LedgerEvent) -> str:
-    return msgspec.json.encode(
-        {
-            "cursor": str(event.cursor),
-            "height": event.cursor.height,
-            "time": event.time,
-            "transaction": event.transaction,
-            "call": event.call,
-            "contract": event.contract,
-            "name": event.name,
-            "fields": to_json(event.fields),
-        }
-    ).decode()
+def _filter(description: str) -> Any:
+    return Query(max_length=MAX_VALUES, description=f"{description}; repeat it for any of several")
+
+
+def selection(
+    contract: Annotated[list[_Contract], _filter("only events of this contract")] = [],  # noqa: B006
+    name: Annotated[
+        list[_EventName], _filter("only events of this name, `decided` or `access.decided`")
+    ] = [],  # noqa: B006
+    subject: Annotated[list[_Id], _filter("only events that name this person")] = [],  # noqa: B006
+    institution: Annotated[
+        list[_Id], _filter("only events in which this institution has a part")
+    ] = [],  # noqa: B006
+    holder: Annotated[
+        list[_Id], _filter("only events about records that this institution holds")
+    ] = [],  # noqa: B006
+) -> Selection:
+    """The filters of a request: an event has to meet each that is given."""
+    return Selection(
+        contracts=frozenset(contract),
+        names=frozenset(name),
+        people=frozenset(subject),
+        institutions=frozenset(institution),
+        holders=frozenset(holder),
+    )
 
 
 def router(service: NodeService) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["events"])
-    open_streams = 0
+    places = Places()
 
     def start(
         after: Annotated[
@@ -60,49 +76,51 @@ def router(service: NodeService) -> APIRouter:
     ) -> Cursor:
         given = last_event_id or after
         if given is None:
-            return Cursor(service.head().height, MAX_PLACE, MAX_PLACE)
+            return end_of(service.head().height)
         try:
             cursor = parse_cursor(given)
         except Malformed as error:
             raise Problem(problems.INVALID_PARAMETERS, str(error)) from None
-        gone = service.archived_block(max(cursor.height, 1))
+        needed = cursor.height + (cursor == end_of(cursor.height))
+        gone = service.archived_block(max(needed, 1))
         if gone is not None:
             raise problems.archived(gone)
         return cursor
 
-    async def place() -> AsyncIterator[None]:
-        nonlocal open_streams
-        if open_streams >= MAX_STREAMS:
-            raise Problem(problems.BUSY, f"at most {MAX_STREAMS} streams are open at once")
-        open_streams += 1
-        try:
-            yield
-        finally:
-            open_streams -= 1
-
     @routes.get(
         "/events",
-        response_class=EventSourceResponse,
+        response_class=Response,
         summary="Follow the events of final blocks",
-        dependencies=[Depends(place)],
         responses={
             200: {
-                "description": "Each message has a cursor as its id, and a StreamedEvent as data"
+                "description": "Each message has a cursor as its id, and a StreamedEvent as data; "
+                "a message without data only moves the cursor",
+                "content": {MEDIA_TYPE: EVENT_STREAM},
             },
-            **failures(problems.ARCHIVED, problems.INVALID_PARAMETERS, problems.BUSY),
+            **failures(
+                problems.UNAUTHORISED,
+                problems.NOT_PERMITTED,
+                problems.ARCHIVED,
+                problems.INVALID_PARAMETERS,
+                problems.BUSY,
+            ),
         },
     )
     async def events(
+        request: Request,
         after: Annotated[Cursor, Depends(start)],
-        contract: Annotated[
-            str | None, Query(pattern=NAME, description="only the events of this contract")
-        ] = None,
-    ) -> AsyncIterator[ServerSentEvent]:
-        """Events in the order of the chain, without end. Keep the last id and give it as `after`:
-        no event is missed or seen twice."""
-        async with aclosing(service.events(after)) as source:
-            async for event in source:
-                if contract is None or event.contract == contract:
-                    yield ServerSentEvent(raw_data=_event_json(event), id=str(event.cursor))
+        wanted: Annotated[Selection, Depends(selection)],
+    ) -> Response:
+        """Events in the order of the chain. Keep the last id and give it as `after`: no event is
+        missed or seen twice.
+
+        A patient hears what names her, staff and systems what their institution has a part in.
+        The stream ends after a while, or when the listener does not keep up: come back with the
+        last id."""
+        principal = caller(request)
+        heard = bounded(principal, wanted)
+        place = ExitStack()
+        place.enter_context(places.taken(principal))
+        return EventStream(service.events(after, heard), place)
 
     return routes

@@ -73,6 +73,10 @@ def parse_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 #: known to every JSON Schema reader, and pydantic's engine takes ``$`` strictly.
 HEX_32: Final = r"^[0-9a-f]{64}$"
 NAME: Final = r"^[a-z][a-z0-9_]{0,63}$"
+#: Name of an event, alone or behind that of its contract.
+EVENT_NAME: Final = r"^([a-z][a-z0-9_]{0,63}\.)?[a-z][a-z0-9_]{0,63}$"
+#: Id of a person or an institution.
+ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"
 HEIGHT: Final = r"^(latest|0|[1-9][0-9]{0,14})$"
 MAX_HEIGHT: Final = 10**15 - 1
 

@@ -30,6 +30,8 @@ from ledger.node.answers import (
     Submission,
     ValidatorStatus,
 )
+from ledger.node.events import Passed
+from ledger.node.listening.selection import ALL, Selection
 
 __all__ = [
     "Acted",
@@ -39,7 +41,9 @@ __all__ = [
     "LedgerEvent",
     "NodeService",
     "NotPermitted",
+    "Passed",
     "PeerStatus",
+    "Selection",
     "Status",
     "Submission",
     "ValidatorStatus",
@@ -124,8 +128,11 @@ class NodeService(Protocol):
 
     def status(self) -> Status: ...
 
-    def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
-        """All events behind ``after`` in order, then new ones as blocks become final; endless."""
+    def events(
+        self, after: Cursor, selection: Selection = ALL
+    ) -> AsyncGenerator[LedgerEvent | Passed, None]:
+        """The selected events behind ``after`` in order, then new ones as blocks become final, and
+        now and then how far it got; endless."""
 
     async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
         """A permitted record, sealed, in pieces, from chunk ``first`` on. To be closed when it is

@@ -62,6 +62,10 @@ class Archived(Answer, frozen=True, kw_only=True):
 _CURSOR = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
 
 
+#: No event of a block has a larger place or number.
+MAX_PLACE = 999_999
+
+
 class Cursor(NamedTuple):
     """The place of an event in the chain; events are delivered in this order.
 

@@ -35,6 +35,7 @@ from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
 from ledger.node.jobs import Jobs
 from ledger.node.keyring import Keyring
+from ledger.node.listening.postings import Postings
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.neighbourhood import Neighbourhood
@@ -137,7 +138,10 @@ class Node:
             self._driver,
             self._jobs.spawn,
         )
-        feed = EventFeed(store)
+        self._feed = feed = EventFeed(
+            store,
+            Postings(home.events_index, self.chain) if surroundings.keeps_records else None,
+        )
         self._housekeeping = self._housekeeper()
         self._finality = self._follow_up(feed)
         self._inquiry = Inquiry(self._executor, self.links.send)
@@ -332,6 +336,7 @@ class Node:
         spawn(self.inbox.repeat())
         spawn(self._testimony.run())
         spawn(self._expiry.run())
+        spawn(self._feed.keep_indexed())
         spawn(self.neighbourhood.keep_fed(lambda: not self._joining.vouched))
         self.seat.start()
         if self._desk is not None:
@@ -362,6 +367,7 @@ class Node:
         await asyncio.to_thread(self._executor.close)
         if self._desk is not None:
             self._desk.close()
+        self._feed.close()
 
     # --- frames --------------------------------------------------------------------------------
 

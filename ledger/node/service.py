@@ -14,9 +14,10 @@ from ledger.node.agent import Acted, Agent
 from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
 from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
-from ledger.node.events import EventFeed
+from ledger.node.events import EventFeed, Passed
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute
+from ledger.node.listening.selection import ALL, Selection
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.reads import ChainReads
@@ -143,8 +144,10 @@ class Service(ChainReads):
     def pending(self, tx_id: bytes) -> bool:
         return tx_id in self._mempool
 
-    def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
-        return self._feed.after(after)
+    def events(
+        self, after: Cursor, selection: Selection = ALL
+    ) -> AsyncGenerator[LedgerEvent | Passed, None]:
+        return self._feed.follow(after, selection)
 
     # --- records -------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ somebody waits for a transaction.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from functools import cached_property
@@ -41,7 +40,8 @@ from ledger.node.answers import Archived, Cursor, LedgerEvent, NotPermitted, Sta
 from ledger.node.archives import ArchiveShelf
 from ledger.node.custody import NoHeldKey
 from ledger.node.desk import AnswerBroken
-from ledger.node.events import events_of
+from ledger.node.events import EventFeed, Passed
+from ledger.node.listening.selection import ALL, Selection
 from ledger.node.setup.config import load_config
 from ledger.node.setup.founding import found_network
 from ledger.node.setup.people import People, load_people
@@ -118,7 +118,7 @@ class LocalService:
         self._store = replica.store
         self._keys = keys
         self._waiting: dict[bytes, Transaction] = {}
-        self._grown = asyncio.Condition()
+        self.feed = EventFeed(self._store)
         self.node = next(iter(keys))
         self.institution = replica.validators.members[0].institution
         self.network = network
@@ -173,8 +173,7 @@ class LocalService:
         replica.commit(executed, certify(executed.block.header, self._keys))
         for transaction in executed.transactions:
             del self._waiting[transaction.id]
-        async with self._grown:
-            self._grown.notify_all()
+        await self.feed.grew(replica.head.height)
         return executed.block.header
 
     async def act(
@@ -288,17 +287,10 @@ class LocalService:
             reason="All is well." if self.is_ready else "2 of 4 validators are missing.",
         )
 
-    async def events(self, after: Cursor) -> AsyncGenerator[LedgerEvent, None]:
-        height = max(after.height, 1)
-        while True:
-            while height <= self._replica.head.height:
-                for event in events_of(self._store, height):
-                    if event.cursor > after:
-                        yield event
-                height += 1
-            async with self._grown:
-                while height > self._replica.head.height:
-                    await self._grown.wait()
+    def events(
+        self, after: Cursor, selection: Selection = ALL
+    ) -> AsyncGenerator[LedgerEvent | Passed, None]:
+        return self.feed.follow(after, selection)
 
     async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
         content = self._given(request)

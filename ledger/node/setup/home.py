@@ -157,6 +157,11 @@ class NodeHome:
         return self.path / self.settings.vault.records
 
     @property
+    def events_index(self) -> Path:
+        """The index of events; it follows from the store and can be thrown away."""
+        return self.path / "events.db"
+
+    @property
     def signer(self) -> Path:
         """The directory of the watermark; it must not be restored together with the database."""
         return self.path / "signer"

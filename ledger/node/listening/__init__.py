@@ -1,0 +1,1 @@
+"""Which events concern whom, and where in the chain those that somebody waits for stand."""
