@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Final
 
 import structlog
@@ -25,9 +25,19 @@ class PieceResponse(Response):
     connection, and the other side knows that it does not have everything.
     """
 
-    def __init__(self, pieces: AsyncGenerator[bytes, None], media_type: str) -> None:
-        super().__init__(media_type=media_type)
+    def __init__(
+        self,
+        pieces: AsyncGenerator[bytes, None],
+        media_type: str,
+        *,
+        size: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """``size``: bytes that come, where that is known; ``headers``: beside those of a body."""
+        super().__init__(headers=headers, media_type=media_type)
         del self.headers["content-length"]
+        if size is not None:
+            self.headers["content-length"] = str(size)
         self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -65,11 +65,18 @@ class View:
         return resource
 
 
-def view_of(request: Request, pairs: Sequence[tuple[str, str]]) -> View:
+def view_of(request: Request, pairs: Sequence[tuple[str, str]], *, any_media: bool = False) -> View:
     """What the headers and parameters of a request ask for; a `FhirProblem` 406 or 400 where it
-    cannot be given. ``pairs``: of the URL, and of the form where there is one."""
+    cannot be given.
+
+    Args:
+        pairs: of the URL, and of the form where there is one.
+        any_media: an Accept header of other types is not refused.
+    """
     values = dict(pairs)
     accept = ",".join(request.headers.getlist("accept"))
+    if any_media and not _acceptable(accept):
+        accept = ""
     media, version = _accepted(accept) if "_format" not in values else _format(values["_format"])
     if "_format" in values and version is None:
         # The version may still come from the header where _format is only a shorthand.
@@ -126,6 +133,14 @@ def _accepted(header: str) -> tuple[str | None, str | None]:
             raise _not_acceptable()
         return None, None
     return best[1], _FULL[best[2]] if best[2] else None
+
+
+def _acceptable(header: str) -> bool:
+    try:
+        _accepted(header)
+    except FhirProblem:
+        return False
+    return True
 
 
 def _versions_in(header: str) -> str | None:

@@ -118,7 +118,9 @@ class Offer:
     of a JSON Patch instead of the resource. ``to_r5`` and ``from_r5`` map a resource of the type;
     without the first, a caller that asks for FHIR 5.0 gets 406. ``mandatory`` and ``summary``:
     names of first-level elements that each partial view has, and that ``_summary=true`` has.
-    ``example``: a resource for the OpenAPI document.
+    ``any_media``: a read may be answered in any media type, so no Accept is refused. ``headers``:
+    names and descriptions of request headers that reading and searching heed. ``example``: a
+    resource for the OpenAPI document.
     """
 
     type: str
@@ -140,6 +142,8 @@ class Offer:
     to_r5: Callable[[Resource], Resource] | None = None
     from_r5: Callable[[Resource], Resource] | None = None
     body_limit: int = 1 << 20
+    any_media: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
     example: Resource = field(default_factory=dict)
 
     @property

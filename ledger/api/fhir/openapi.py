@@ -217,16 +217,21 @@ def interaction(offer: Offer, code: str, *, form: bool = False) -> dict[str, Any
     if code.startswith("history"):
         since = _in_query("_since", "Versions since this instant", {"type": "string"})
         parameters += [since, _COUNT, _CURSOR]
+    if code in ("read", "search-type"):
+        parameters += [_in_header(*each) for each in offer.headers]
     extra: dict[str, Any] = {"parameters": [*parameters, *_VIEW, *_PARTS]}
     if body is not None:
         extra["requestBody"] = {"required": not form, "content": body}
     name = code.replace("-", "_") + ("_by_form" if form else "")
+    answers = _answers(_STATUSES[code], "Bundle" if bundle else f"Fhir{kind}")
+    if offer.any_media and code == "read":
+        answers["200"]["content"]["*/*"] = {"schema": {"type": "string", "format": "binary"}}
     return {
         "name": f"fhir_{kind.lower()}_{name}",
         "summary": _TITLES[code].format(kind) + (" by form" if form else ""),
         "tags": ["fhir"],
         "response_class": Response,
-        "responses": _answers(_STATUSES[code], "Bundle" if bundle else f"Fhir{kind}"),
+        "responses": answers,
         "openapi_extra": extra,
     }
 

@@ -104,7 +104,7 @@ class ResourceRoutes:
         if level is None or not allows(principal.scopes, level, self._offer.type, needs):
             text = f"No scope of this sign-in allows {needs} on {self._offer.type}"
             raise FhirProblem(403, Issue("forbidden", text))
-        view = view_of(request, pairs)
+        view = view_of(request, pairs, any_media=self._offer.any_media)
         if view.version != "4.0" and self._offer.to_r5 is None:
             text = f"{self._offer.type} is served in FHIR 4.0 only"
             raise FhirProblem(406, Issue("not-supported", text))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from ledger.api import problems
+from ledger.api.fhir import errors, facade
+from ledger.api.fhir.records import record_offers
+from ledger.api.principal import Kind
+from ledger.chain.genesis import read_genesis
+from ledger.client.verify import trust_in
+from tests.support.fhir import SignedIn, principal
+from tests.support.fhir_sources import Hospitals
+
+
+@pytest.fixture
+def trust(consortium):
+    return trust_in(read_genesis(consortium.home / "genesis.json"))
+
+
+@pytest.fixture
+def hospitals(service, consortium):
+    people = consortium.people
+    for key in ("east-physician", "south-physician"):
+        service.custody[people[key].id] = consortium.account(key).key
+    return Hospitals(service, consortium)
+
+
+@pytest.fixture
+def physician(consortium):
+    """Of the East Hospital, at whose node all of this happens."""
+    person = consortium.people["east-physician"]
+    return principal(Kind.STAFF, person.id, "east", "physician", "emergency-physician")
+
+
+@pytest.fixture
+def herself(pseudonym):
+    return principal(Kind.PATIENT, pseudonym)
+
+
+@pytest.fixture
+def signed_in(service, hospitals, trust, physician):
+    app = FastAPI(redirect_slashes=False)
+    offers = record_offers(service, hospitals, lambda: trust)
+    app.include_router(facade.router(offers, service))
+    problems.install(app, lambda _: None)
+    errors.install(app)
+    app.add_middleware(errors.OutcomeFace)
+    return SignedIn(app, physician)
+
+
+@pytest.fixture
+async def fhir(signed_in):
+    transport = httpx.ASGITransport(app=signed_in, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost/fhir/") as client:
+        yield client
