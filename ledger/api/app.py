@@ -20,19 +20,27 @@ from ledger.api.fhir import errors as fhir_errors
 from ledger.api.fhir import facade, openapi
 from ledger.api.guard import Guard, Meter
 from ledger.api.service import NodeService
+from ledger.api.signin.cookies import is_secure
+from ledger.api.signin.gate import Gate
+from ledger.api.signin.signin import SignIn
 
 
 def create_app(
-    service: NodeService, *, token: str | None = None, public_url: str | None = None
+    service: NodeService, *, signin: SignIn | None = None, public_url: str | None = None
 ) -> FastAPI:
     """The ASGI application that serves ``service``; one per service, for its metrics have names.
 
     Args:
         service: the node.
-        token: what ``/v1`` asks for as a bearer token; None serves loopback names only.
-        public_url: scheme and host by which the node is called from outside; without it, what the
-            Host header of each request says.
+        signin: who may call, and as whom. Without it nobody signs in and only loopback names are
+            served.
+        public_url: scheme and host by which the node is called from outside; without it, that of
+            ``signin``, or what the Host header of each request says.
     """
+    protected = signin is not None and signin.protected
+    development = signin is not None and signin.development
+    if public_url is None and signin is not None:
+        public_url = signin.url
     app = FastAPI(
         title="Health-data ledger",
         summary=f"Node {service.node} of {service.network}",
@@ -48,11 +56,19 @@ def create_app(
         app.include_router(part.router(service))
     offered = facade.offers(service)
     app.include_router(facade.router(offered, service, public_url=public_url))
-    # Added last is outermost: guard, then meter, then the net under the routes.
+    # Added last is outermost: guard, gate, meter, then the net under the routes.
     problems.install(app, service.damaged)
     fhir_errors.install(app)
     app.add_middleware(Meter, registry=service.metrics)
-    app.add_middleware(Guard, token=token)
+    app.state.signin = signin
+    if signin is not None:
+        app.add_middleware(Gate, signin=signin)
+    app.add_middleware(
+        Guard,
+        loopback=not protected,
+        secure=signin is not None and is_secure(signin.url),
+        development=development,
+    )
     app.add_middleware(fhir_errors.OutcomeFace)
-    documentation.install(app, needs_token=token is not None, schemas=openapi.schemas(offered))
+    documentation.install(app, protected=protected, schemas=openapi.schemas(offered))
     return app

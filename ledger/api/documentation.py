@@ -8,9 +8,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from ledger.api import guard, models, problems
+from ledger.api import models, problems
 from ledger.api.fhir import openapi as fhir
 from ledger.api.fhir.errors import under_fhir
+from ledger.api.signin.areas import needs_credential
 
 _SCHEMAS = "#/components/schemas/"
 
@@ -94,7 +95,7 @@ def failures(*kinds: problems.Kind) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-def install(app: FastAPI, *, needs_token: bool, schemas: dict[str, Any]) -> None:
+def install(app: FastAPI, *, protected: bool, schemas: dict[str, Any]) -> None:
     """Replace the app's OpenAPI document by a complete one.
 
     ``schemas``: those that the routes under ``/fhir`` refer to.
@@ -102,14 +103,14 @@ def install(app: FastAPI, *, needs_token: bool, schemas: dict[str, Any]) -> None
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app, needs_token=needs_token)
+            app.openapi_schema = _document(app, protected=protected)
             app.openapi_schema["components"]["schemas"].update(schemas)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
+def _document(app: FastAPI, *, protected: bool) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -128,8 +129,12 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = extra["$defs"]["ProblemDetails"]
     schemas["StreamedEvent"] = extra["$defs"]["StreamedEvent"]
-    gate = problems.UNAUTHORISED if needs_token else problems.MISDIRECTED
-    everywhere = failures(gate, problems.INTERNAL, problems.NOT_READY)
+    gate = (
+        (problems.UNAUTHORISED, problems.NOT_FOR_YOU, problems.TOO_OFTEN)
+        if protected
+        else (problems.MISDIRECTED,)
+    )
+    everywhere = failures(*gate, problems.INTERNAL, problems.NOT_READY)
     for path, operations in document["paths"].items():
         if under_fhir(path):
             continue  # says itself how it fails
@@ -139,12 +144,12 @@ def _document(app: FastAPI, *, needs_token: bool) -> dict[str, Any]:
             if "text/event-stream" in content:
                 content["text/event-stream"] = EVENT_STREAM
             for status, answer in everywhere.items():
-                if status == 401 and not guard.needs_token(path):
+                if status in (401, 403) and not (protected and needs_credential(path)):
                     continue
                 if status != 503 or path.startswith("/v1"):
                     operation["responses"].setdefault(str(status), answer)
-            if needs_token and guard.needs_token(path):
+            if protected and needs_credential(path):
                 operation["security"] = [{"token": []}]
-    if needs_token:
+    if protected:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return document

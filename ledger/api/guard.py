@@ -1,9 +1,7 @@
-"""What stands before the routes: who may talk to the node, what every response carries, counts."""
+"""What stands before the routes: where the node may listen, what every response carries, counts."""
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import time
 from typing import Final
 
@@ -12,50 +10,57 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ledger.api import problems
 from ledger.api.problems import problem_response
+from ledger.node.setup.signin import is_loopback
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MIN_TOKEN_LENGTH: Final = 16
 
-#: Requests below it are signed by whoever asks, so they need no token.
-SIGNED_PREFIX: Final = "/v1/records/"
 
 _SECURITY_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 ]
+#: A year (RFC 6797). Not for subdomains: the hospital's other servers are not ours to decide about.
+_HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+MODE_HEADER: Final = b"x-health-ledger-mode"
 
 
 class UnsafeBinding(ValueError):
-    """An address and token that would leave the node's API open to strangers."""
+    """An address and settings that would leave the node's API open to strangers."""
 
 
-def check_binding(host: str, token: str | None) -> None:
-    """Refuse to listen where others can reach the node without a token.
+def check_binding(
+    host: str, token: str | None, *, protected: bool = False, development: bool = False
+) -> None:
+    """Refuse to listen where others can reach the node without signing in.
+
+    Args:
+        host: where the API is to listen.
+        token: the node's one token, if there is one.
+        protected: whether callers have to sign in by any other way.
+        development: whether everybody is believed to be whoever they say.
 
     Raises:
         UnsafeBinding: saying what to do.
     """
     if token is not None and (len(token) < MIN_TOKEN_LENGTH or not token.isascii()):
         raise UnsafeBinding(f"the API token needs at least {MIN_TOKEN_LENGTH} ASCII characters")
-    if token is None and not _is_loopback(host):
+    if is_loopback(host):
+        return
+    if development:
         raise UnsafeBinding(
-            f"the API would listen on {host} without a token; set one, or listen on 127.0.0.1"
+            f"in development mode nobody signs in, and the API would listen on {host}; "
+            "listen on 127.0.0.1"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def needs_token(path: str) -> bool:
-    """Whether a path asks for the bearer token, where the node has one."""
-    return path.startswith("/v1") and not path.startswith(SIGNED_PREFIX)
+    if token is None and not protected:
+        raise UnsafeBinding(
+            f"the API would listen on {host} and nobody has to sign in; set up operators or "
+            "[signin], give a token, or listen on 127.0.0.1"
+        )
 
 
 def _header(scope: Scope, name: bytes) -> str:
@@ -63,27 +68,31 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 class Guard:
-    """ASGI middleware: security headers on all, a bearer token on ``/v1`` where one is set.
+    """ASGI middleware: security headers on all, and Host names where nobody has to sign in.
 
-    Without a token the node listens on loopback only, and a page in somebody's browser could still
-    reach it under a name of its own that resolves to 127.0.0.1. So the Host header must then be a
-    loopback name.
+    Such a node listens on loopback only, and a page in somebody's browser could still reach it
+    under a name of its own that resolves to 127.0.0.1. So the Host header must then be a loopback
+    name.
+
+    Args:
+        loopback: whether only loopback names are served.
+        secure: whether browsers reach the node over TLS.
+        development: whether every answer is marked as one of the development mode.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, loopback: bool, secure: bool = False, development: bool = False
+    ) -> None:
         self._app = app
-        self._token = None if token is None else token.encode()
+        self._loopback = loopback
+        self._headers = [*_SECURITY_HEADERS, *([_HSTS] if secure else [])]
+        if development:
+            self._headers.append((MODE_HEADER, b"development"))
 
-    def _refusal(self, scope: Scope) -> problems.Kind | None:
-        if self._token is None:
-            host = _header(scope, b"host")
-            name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-            return None if name.lower() in LOOPBACK_HOSTS else problems.MISDIRECTED
-        if not needs_token(scope["path"]):
-            return None
-        scheme, _, given = _header(scope, b"authorization").partition(" ")
-        right = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
-        return None if right and scheme.lower() == "bearer" else problems.UNAUTHORISED
+    def _misdirected(self, scope: Scope) -> bool:
+        host = _header(scope, b"host")
+        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        return self._loopback and name.lower() not in LOOPBACK_HOSTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -92,16 +101,16 @@ class Guard:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_SECURITY_HEADERS]
+                given = list(message.get("headers", ()))
+                own = {name for name, _ in given}  # a page says itself what it may load
+                more = [header for header in self._headers if header[0] not in own]
+                message["headers"] = [*given, *more]
             await send(message)
 
-        kind = self._refusal(scope)
-        if kind is None:
-            await self._app(scope, receive, send_guarded)
-            return
-        headers = {"WWW-Authenticate": "Bearer"} if kind is problems.UNAUTHORISED else None
-        refusal = problem_response(kind, scope["path"], headers=headers)
-        await refusal(scope, receive, send_guarded)
+        answer = self._app
+        if self._misdirected(scope):
+            answer = problem_response(problems.MISDIRECTED, scope["path"])
+        await answer(scope, receive, send_guarded)
 
 
 class Meter:

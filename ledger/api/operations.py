@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
@@ -12,6 +12,7 @@ from ledger.api.documentation import failures
 from ledger.api.exchange import reply
 from ledger.api.problems import Problem
 from ledger.api.service import NodeService
+from ledger.api.signin.signin import signin_of
 from ledger.api.status import Health, Readiness, StatusModel
 
 
@@ -23,10 +24,12 @@ def router(service: NodeService) -> APIRouter:
         response_model=StatusModel,
         summary="How the node is, and why nothing is committed",
     )
-    async def status() -> Response:
+    async def status(request: Request) -> Response:
         """Height, view and phase, who has voted what and who is missing since when, the peers, the
         certificate that expires next, and one sentence that says how it goes."""
-        return reply(msgspec.to_builtins(service.status()))
+        signin = signin_of(request)
+        mode = "development" if signin is not None and signin.development else "normal"
+        return reply({**msgspec.to_builtins(service.status()), "mode": mode})
 
     @routes.get("/healthz", response_model=Health, summary="Whether the process answers at all")
     async def healthz() -> Response:

@@ -40,8 +40,10 @@ class Kind(NamedTuple):
 
 
 MALFORMED: Final = Kind("malformed-request", 400, "The request cannot be read")
-UNAUTHORISED: Final = Kind("unauthorised", 401, "A bearer token is needed")
+UNAUTHORISED: Final = Kind("unauthorised", 401, "Nobody has signed in")
 NOT_PERMITTED: Final = Kind("not-permitted", 403, "Not permitted, or no such record")
+FORGED_REQUEST: Final = Kind("forged-request", 403, "Not sent by a page of this node")
+NOT_FOR_YOU: Final = Kind("not-for-you", 403, "This part of the interface is for others")
 NO_SUCH_PATH: Final = Kind("no-such-path", 404, "There is nothing at this path")
 UNKNOWN_TRANSACTION: Final = Kind("unknown-transaction", 404, "The transaction is not final here")
 UNKNOWN_BLOCK: Final = Kind("unknown-block", 404, "The block is not here")
@@ -61,9 +63,10 @@ BUSY: Final = Kind("busy", 503, "The node has too much to do")
 NOT_READY: Final = Kind("not-ready", 503, "The node is not ready")
 
 KINDS: Final = (
-    MALFORMED, UNAUTHORISED, NOT_PERMITTED, NO_SUCH_PATH, UNKNOWN_TRANSACTION, UNKNOWN_BLOCK,
-    UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED,
-    INVALID_PARAMETERS, REFUSED, QUERY_FAILED, TOO_OFTEN, INTERNAL, DAMAGED, BUSY, NOT_READY,
+    MALFORMED, UNAUTHORISED, NOT_PERMITTED, FORGED_REQUEST, NOT_FOR_YOU, NO_SUCH_PATH,
+    UNKNOWN_TRANSACTION, UNKNOWN_BLOCK, UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE,
+    UNSUPPORTED_MEDIA, MISDIRECTED, INVALID_PARAMETERS, REFUSED, QUERY_FAILED, TOO_OFTEN,
+    INTERNAL, DAMAGED, BUSY, NOT_READY,
 )  # fmt: skip
 
 

@@ -15,14 +15,19 @@ import structlog
 from ledger.api.app import create_app
 from ledger.api.guard import check_binding
 from ledger.api.server import serving
+from ledger.api.signin.operators import Operators, OperatorsUnusable
+from ledger.api.signin.signin import SignIn
+from ledger.api.signin.store import StoreUnusable as SignInUnusable
 from ledger.chain import fsck
 from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreError, StoreUnusable
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
 from ledger.node.custody import Custody
+from ledger.node.journal import JournalBroken
 from ledger.node.node import Node
 from ledger.node.renewal import Renewal
+from ledger.node.roll import StaffRoll
 from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
 from ledger.node.setup.tomlfile import InvalidFile
 from ledger.node.signing.joining import IdentityInUse
@@ -38,8 +43,16 @@ class CannotRun(Exception):
     """Why a node process ended or did not start, in one sentence for its operator."""
 
 
-def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
+def run(
+    path: Path, passphrase: Callable[[], str], token: str | None, *, development: bool = False
+) -> None:
     """Run the node of a home until SIGINT or SIGTERM.
+
+    Args:
+        path: the home.
+        passphrase: opens its keys.
+        token: the token of the operator ``api``, if there is to be one.
+        development: nobody signs in, and callers are whom they say; on loopback only.
 
     Raises:
         CannotRun: it could not start, or had to stop.
@@ -47,24 +60,33 @@ def run(path: Path, passphrase: Callable[[], str], token: str | None) -> None:
     _configure_logging()
     try:
         home = load_home(path)
-        check_binding(home.settings.api.host, token)
+        operators = Operators(home.signin / "operators.json", token)
+        protected = operators.any or bool(home.settings.signin.providers)
+        check_binding(home.settings.api.host, token, protected=protected, development=development)
         with claim_home(home):
             store = Store.open(home.store_url, create=True)
             try:
                 fsck.check(store)
-                _loop_runner()(_serve(home, store, passphrase, token))
+                _loop_runner()(_serve(home, store, passphrase, token, development=development))
             finally:
                 store.close()
     except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, Malformed) as error:
         raise CannotRun(str(error)) from error
     except StoreUnusable as error:
         raise CannotRun(f"{path}: {error}; see health-ledger node check") from error
+    except (SignInUnusable, JournalBroken, OperatorsUnusable) as error:
+        raise CannotRun(str(error)) from error
     except (IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error
 
 
 async def _serve(
-    home: NodeHome, store: Store, passphrase: Callable[[], str], token: str | None
+    home: NodeHome,
+    store: Store,
+    passphrase: Callable[[], str],
+    token: str | None,
+    *,
+    development: bool,
 ) -> None:
     node = Node(
         home,
@@ -83,11 +105,20 @@ async def _serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, renewal.look_now)
+    signin = SignIn(
+        home.settings.signin,
+        home.signin,
+        node.service,
+        StaffRoll(home.roll),
+        url=home.api_url,
+        token=token,
+        development=development,
+    )
     await node.start()
     try:
         api = home.settings.api
-        async with serving(create_app(node.service, token=token), api.host, api.port) as url:
-            _log.info("api_listening", url=url)
+        async with serving(create_app(node.service, signin=signin), api.host, api.port) as url:
+            _log.info("api_listening", url=url, development=development)
             failure = asyncio.create_task(node.run())
             stop = asyncio.create_task(stopping.wait())
             renewing = asyncio.create_task(renewal.run())
@@ -98,6 +129,7 @@ async def _serve(
                     part.result()
                 part.cancel()
     finally:
+        signin.close()
         await node.close()
         _log.info("node_stopped", node=node.node)
 

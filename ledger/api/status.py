@@ -70,7 +70,8 @@ class LiarModel(Model):
 
 
 class StatusModel(Model):
-    """How the node is; ``reason`` says in one sentence why nothing is committed, if so."""
+    """How the node is; ``reason`` says in one sentence why nothing is committed, if so. In the mode
+    ``development`` nobody signs in."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -143,6 +144,7 @@ class StatusModel(Model):
                         {"node": "n-luochuan", "what": "chunk: the subtree has another hash"}
                     ],
                     "version": "0.1.0",
+                    "mode": "normal",
                 }
             ]
         }
@@ -174,6 +176,7 @@ class StatusModel(Model):
     certificates: list[CertificateModel]
     liars: list[LiarModel]
     version: str
+    mode: Literal["normal", "development"]
 
 
 class Health(Model):

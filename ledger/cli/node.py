@@ -28,15 +28,26 @@ Home = Annotated[Path, typer.Option(help="The node's home, with its node.toml.")
 
 
 @group.command()
-def run(home: Home, token: Token = None) -> None:
+def run(
+    home: Home,
+    token: Token = None,
+    development: Annotated[
+        bool,
+        typer.Option(
+            "--development",
+            help="Nobody signs in; a header of each request says who calls. On loopback only.",
+        ),
+    ] = False,
+) -> None:
     """Run a node until it is told to stop (Ctrl-C or SIGTERM).
 
-    With a token, its API may listen on other addresses than loopback, and asks for the token.
+    With a token, with operators or with [signin] its API may listen on other addresses than
+    loopback, and asks who calls.
     """
     from ledger.api import process
 
     with expecting(process.CannotRun):
-        process.run(home, passphrase_source(), token)
+        process.run(home, passphrase_source(), token, development=development)
 
 
 @group.command()
@@ -113,6 +124,8 @@ def _show(found: dict[str, Any]) -> None:
         f"{found['pending_transactions']} transactions waiting",
         soft_wrap=True,
     )
+    if found.get("mode") == "development":
+        out.print("[red]development mode: nobody signs in[/]")
     if found["role"] == "observer" and not found["ready_to_vote"]:
         out.print("[yellow]not ready to vote yet, if it were made a validator[/]")
     validators = Table("validator", "institution", "voted", "missing since", box=None)

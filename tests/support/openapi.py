@@ -7,7 +7,7 @@ import httpx
 import jsonschema
 from fastapi import FastAPI
 
-ANSWERED_BEFORE_ROUTING = {401, 404, 405, 421, 500}
+ANSWERED_BEFORE_ROUTING = {401, 403, 404, 405, 421, 429, 500}
 
 
 def _pattern(path: str) -> re.Pattern[str]:

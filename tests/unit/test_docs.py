@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import typer
 
+from ledger.api.signin.refusal import Why
 from ledger.chain.constitution import PARAMETER_BOUNDS, Parameters
 from ledger.cli.main import app
 from ledger.crypto import hashing
 from ledger.node.metrics import Metrics
-from ledger.node.setup import config, home
+from ledger.node.setup import config, home, signin
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -125,6 +126,25 @@ def test_every_field_of_a_configuration_is_described(table):
     text = read(DOCS / "operators" / "network-config.md")
     missing = [field for field in table.model_fields if not re.search(rf"\b{field}\b", text)]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("table", "prefix"),
+    [
+        (signin.SignInSection, ""),
+        (signin.ProviderSection, "providers."),
+        (signin.SessionsSection, "sessions."),
+    ],
+)
+def test_every_field_of_sign_in_is_described(table, prefix):
+    text = read(DOCS / "operators" / "sign-in.md")
+    fields = set(table.model_fields) - {"providers", "sessions"}
+    assert [field for field in sorted(fields) if f"`{prefix}{field}`" not in text] == []
+
+
+def test_every_reason_of_a_refused_sign_in_is_described():
+    text = read(DOCS / "operators" / "sign-in.md")
+    assert [why for why in Why if f"`{why}`" not in text] == []
 
 
 def test_the_hash_domains_are_all_listed():

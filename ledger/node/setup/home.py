@@ -21,6 +21,7 @@ from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
 from ledger.node.net.pki import TlsKey
 from ledger.node.setup.config import Host, Port
+from ledger.node.setup.signin import SignInSection
 from ledger.node.setup.tomlfile import InvalidFile, Table, TomlDocument
 
 #: A node executes so many small blocks in a few minutes, and keeps the history that way.
@@ -112,6 +113,7 @@ class NodeSettings(Table):
     vault: VaultSection
     certificates: CertificatesSection = Field(default_factory=CertificatesSection)
     sync: SyncSection = SyncSection()
+    signin: SignInSection = Field(default_factory=SignInSection)
     peers: dict[str, Annotated[str, AfterValidator(_address)]]
 
 
@@ -170,6 +172,16 @@ class NodeHome:
     def staff(self) -> Path:
         """The directory of the keys that the node holds for its institution's staff."""
         return self.path / "staff"
+
+    @property
+    def roll(self) -> Path:
+        """The file that says whose login at the identity provider is whose."""
+        return self.staff / "roll.json"
+
+    @property
+    def signin(self) -> Path:
+        """The directory of sessions, operators and the log of sign-ins."""
+        return self.path / "signin"
 
     @property
     def api_url(self) -> str:

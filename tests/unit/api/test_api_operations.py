@@ -6,13 +6,16 @@ from openapi_spec_validator import validate
 
 from ledger.api.app import create_app
 from ledger.node.answers import TooOften
+from tests.support.signin import make_signin
 
 MSGPACK = {"Content-Type": "application/msgpack"}
 
 
 @pytest.mark.parametrize("token", [None, "a-token-of-enough-length"])
-def test_the_openapi_document_is_valid(service, token):
-    validate(create_app(service, token=token).openapi())
+def test_the_openapi_document_is_valid(service, tmp_path, token):
+    signin = make_signin(service, tmp_path, token=token)
+    validate(create_app(service, signin=signin).openapi())
+    signin.close()
 
 
 def test_every_path_of_the_design_is_documented_with_its_errors(app):

@@ -9,6 +9,7 @@ from ledger.chain.receipt import InvalidReceipt
 from ledger.client import http
 from ledger.client.http import AsyncClient, Client, NodeRefused, NodeUnreachable
 from ledger.client.verify import check_receipt, trust_in
+from tests.support.signin import make_signin
 
 
 @pytest.fixture(autouse=True)
@@ -72,14 +73,16 @@ async def test_the_asynchronous_client_does_the_same(service, consent):
         assert refused.code == "malformed"
 
 
-async def test_a_token_is_sent(service):
+async def test_a_token_is_sent(service, tmp_path):
     token = "a-token-of-enough-length"
-    transport = httpx.ASGITransport(app=create_app(service, token=token))
+    signin = make_signin(service, tmp_path, token=token)
+    transport = httpx.ASGITransport(app=create_app(service, signin=signin))
     async with AsyncClient("http://node.example", token=token, transport=transport) as client:
         assert (await client.status())["node"] == service.node
     async with AsyncClient("http://node.example", transport=transport) as client:
         with pytest.raises(NodeRefused, match="unauthorised"):
             await client.status()
+    signin.close()
 
 
 def test_a_busy_node_is_asked_again_until_it_answers():
