@@ -7,13 +7,14 @@ the local store; what waits, or may run for long, is asynchronous.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 
 from ledger.chain.block import Block, Certificate, Header
 from ledger.chain.database import StoreUnusable
+from ledger.chain.exchange import Shown
 from ledger.chain.receipt import Handover, Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.statetree import StateProof
@@ -32,6 +33,7 @@ from ledger.node.answers import (
 )
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.retrieval import Emergency, Found, Retrieved
 
 __all__ = [
     "Acted",
@@ -150,6 +152,32 @@ class NodeService(Protocol):
 
     async def enquired(self, request: bytes) -> bytes:
         """The pointers that may be shown on an enquiry; raises as `release` does."""
+
+    async def search_records(
+        self,
+        person: str,
+        institution: str,
+        subject: str,
+        purpose: str,
+        holders: Iterable[str] | None = None,
+        *,
+        case: str = "",
+        emergency: Emergency | None = None,
+    ) -> Found:
+        """Which records of a patient the holders show to a member of staff; asks on the chain
+        first. See `ledger.node.retrieval` for the arguments and what is raised."""
+
+    async def fetch_record(
+        self,
+        person: str,
+        institution: str,
+        shown: Shown,
+        purpose: str,
+        *,
+        case: str = "",
+        emergency: Emergency | None = None,
+    ) -> Retrieved:
+        """Ask the chain for a record and, if it permits, the holder for its bytes; as above."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether the node can serve now, and why not."""

@@ -228,9 +228,13 @@ class RecordOpener:
         """
         if not self.complete:
             raise Malformed("an answer that is cut short")
-        digest = self._hash.digest()
-        if not hashing.same(digest, self._pointer.digest):
-            raise Mismatch("the record is not the one to which the pointer commits", digest)
+        if not hashing.same(self.digest, self._pointer.digest):
+            raise Mismatch("the record is not the one to which the pointer commits", self.digest)
+
+    @property
+    def digest(self) -> bytes:
+        """The salted digest of the bytes that have come."""
+        return self._hash.digest()
 
     @property
     def _count(self) -> int:

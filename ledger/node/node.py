@@ -22,6 +22,7 @@ from ledger.contracts.replica import Replica
 from ledger.crypto.keyfile import PassphraseSource
 from ledger.crypto.keys import SigningKey
 from ledger.node.agent import Agent
+from ledger.node.announcing import keep_announced
 from ledger.node.clockwatch import ClockWatch
 from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
@@ -30,6 +31,7 @@ from ledger.node.events import EventFeed
 from ledger.node.executor import Executor
 from ledger.node.expiry import ExpiryWatch
 from ledger.node.finality import Finality
+from ledger.node.holders import Holders, trusted_by
 from ledger.node.housekeeping import Housekeeping
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
@@ -182,6 +184,7 @@ class Node:
             clock=self._clock,
             expiry=self._expiry,
         )
+        self._holders = Holders(self._reads.place, trusted_by(home))
         self._desk = self._record_desk() if surroundings.keeps_records else None
         self._answer_frames()
         self.metrics_.view.set_function(self._view)
@@ -199,6 +202,7 @@ class Node:
             self._room,
             self.agent,
             custody or Custody(home.staff, PassphraseSource(environment={})),
+            self._holders,
         )
 
     def _catch_up(self) -> Sync:
@@ -341,9 +345,16 @@ class Node:
         self.seat.start()
         if self._desk is not None:
             spawn(self._desk.keep_anchored())
+            self._announce()
         if self._housekeeping is not None:
             spawn(self._housekeeping.run())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
+
+    def _announce(self) -> None:
+        url = self.home.settings.exchange.url
+        if url is not None:
+            places, perform = self._reads.place, self.agent.perform
+            self._jobs.spawn(keep_announced(self.home.institution, url, places, perform))
 
     async def run(self) -> None:
         """Return when the first part of the node fails, by raising what it raised."""
@@ -364,6 +375,7 @@ class Node:
         """Stop everything; what was acknowledged is on disk already."""
         await self._jobs.stop()
         await self.links.close()
+        await self._holders.close()
         await asyncio.to_thread(self._executor.close)
         if self._desk is not None:
             self._desk.close()

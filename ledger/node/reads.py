@@ -105,6 +105,11 @@ class ChainReads:
         read = self.verified.state(head.height)
         return self._queries.query(read, context, contract, method, arguments)
 
+    def place(self, institution: str) -> dict[str, Any] | None:
+        """Where an institution's node answers, as the contract `directory` has it, or None."""
+        answer = self.ask("directory", "place", {"institution": institution})
+        return answer.value if answer.ok else None
+
     def whois(self, key: str) -> dict[str, Any] | None:
         """The registry's entry for the hex text of a public key, or None."""
         answer = self.ask("registry", "whois", {"key": key})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry
 
 from ledger.chain.database import StoreUnusable
+from ledger.chain.exchange import Shown
 from ledger.chain.transaction import Call
 from ledger.contracts.replica import Replica
 from ledger.node.agent import Acted, Agent
@@ -15,12 +16,14 @@ from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
 from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
 from ledger.node.events import EventFeed, Passed
+from ledger.node.holders import Holders
 from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.reads import ChainReads
+from ledger.node.retrieval import Emergency, Found, Retrieval, Retrieved
 from ledger.node.room import Room
 from ledger.node.setup.home import NodeHome
 from ledger.node.statusboard import StatusBoard
@@ -43,6 +46,7 @@ class Service(ChainReads):
         desk: gives records out; None where none are kept.
         agent: signs and sends what the node does in its own name and for its staff.
         custody: the keys of the staff.
+        holders: the way to the nodes of others that hold records.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Service(ChainReads):
         room: Room,
         agent: Agent,
         custody: Custody,
+        holders: Holders,
     ) -> None:
         super().__init__(replica.store, home.archive)
         self._home = home
@@ -73,6 +78,16 @@ class Service(ChainReads):
         self._room = room
         self._agent = agent
         self._custody = custody
+        self._retrieval = Retrieval(
+            self.chain,
+            home.institution,
+            act=self.act,
+            key_of=custody.key_of,
+            ask=self.ask,
+            receipt=self.receipt,
+            holders=holders,
+            desk=desk,
+        )
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -159,6 +174,35 @@ class Service(ChainReads):
 
     async def enquired(self, request: bytes) -> bytes:
         return await self._counter().enquired(request)
+
+    async def search_records(
+        self,
+        person: str,
+        institution: str,
+        subject: str,
+        purpose: str,
+        holders: Iterable[str] | None = None,
+        *,
+        case: str = "",
+        emergency: Emergency | None = None,
+    ) -> Found:
+        return await self._retrieval.search_records(
+            person, institution, subject, purpose, holders, case=case, emergency=emergency
+        )
+
+    async def fetch_record(
+        self,
+        person: str,
+        institution: str,
+        shown: Shown,
+        purpose: str,
+        *,
+        case: str = "",
+        emergency: Emergency | None = None,
+    ) -> Retrieved:
+        return await self._retrieval.fetch_record(
+            person, institution, shown, purpose, case=case, emergency=emergency
+        )
 
     def _counter(self) -> RecordDesk:
         if self._desk is None:

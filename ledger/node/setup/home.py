@@ -103,6 +103,20 @@ class SyncSection(Table):
     snapshot_after: Annotated[int, Field(ge=0, le=10**12)] = SNAPSHOT_AFTER
 
 
+class ExchangeSection(Table):
+    """``[exchange]``: how records move between this node and those of others.
+
+    ``url``: where others reach this node's API, announced on the chain. ``ca``: a file of
+    certificates in PEM, relative to the home or absolute, that others' servers are held against;
+    the operating system's if absent.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://[a-z0-9._:/\[\]-]{1,190}[a-z0-9\]]$")] | None = (
+        None
+    )
+    ca: str | None = None
+
+
 class NodeSettings(Table):
     """``node.toml``. ``peers``: node id → ``host:port``. Nothing here can make nodes disagree."""
 
@@ -114,6 +128,7 @@ class NodeSettings(Table):
     certificates: CertificatesSection = Field(default_factory=CertificatesSection)
     sync: SyncSection = SyncSection()
     signin: SignInSection = Field(default_factory=SignInSection)
+    exchange: ExchangeSection = ExchangeSection()
     peers: dict[str, Annotated[str, AfterValidator(_address)]]
 
 
