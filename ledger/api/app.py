@@ -20,6 +20,7 @@ from ledger.api.fhir import errors as fhir_errors
 from ledger.api.fhir import facade, openapi
 from ledger.api.guard import Guard, Meter
 from ledger.api.service import NodeService
+from ledger.api.signin import routes as signing
 from ledger.api.signin.cookies import is_secure
 from ledger.api.signin.gate import Gate
 from ledger.api.signin.signin import SignIn
@@ -62,6 +63,7 @@ def create_app(
     app.add_middleware(Meter, registry=service.metrics)
     app.state.signin = signin
     if signin is not None:
+        app.include_router(signing.router(signin))
         app.add_middleware(Gate, signin=signin)
     app.add_middleware(
         Guard,

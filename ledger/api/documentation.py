@@ -32,6 +32,7 @@ TAGS: Final = [
     {"name": "events", "description": "Follow the chain"},
     {"name": "records", "description": "Fetch records from their holder"},
     fhir.TAG,
+    {"name": "signing in", "description": "Sign in and out, sessions, and the log of it"},
     {"name": "operations", "description": "Health, readiness, figures"},
 ]
 

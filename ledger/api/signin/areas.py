@@ -48,12 +48,14 @@ _ANYBODY: Final = ("monitor", "records", "security")
 AREAS: Final = (
     # What people ask of a holder is signed by them.
     Area(("/v1/records/",), open=True),
-    Area(("/v1/signins", "/v1/sessions"), kinds=(Kind.STAFF,), staff=("auditor",),
-         operators=("security",)),
+    Area(("/v1/signins",), kinds=(Kind.STAFF,), staff=("auditor",), operators=("security",)),
+    Area(("/v1/sessions",), operators=("security",)),
     Area(("/v1/status",), kinds=PEOPLE, operators=_ANYBODY),
-    Area(("/v1/transactions", "/v1/receipts"), kinds=PEOPLE, operators=("records",)),
+    # Events are cut to what the caller may hear.
+    Area(("/v1/transactions", "/v1/receipts", "/v1/events"), kinds=PEOPLE,
+         operators=("records",)),
     Area(("/v1/blocks",), kinds=(Kind.STAFF,), staff=OVERSEERS, operators=("monitor", "records")),
-    Area(("/v1/state", "/v1/query", "/v1/events"), kinds=(Kind.STAFF,), staff=OVERSEERS,
+    Area(("/v1/state", "/v1/query"), kinds=(Kind.STAFF,), staff=OVERSEERS,
          operators=("records",)),
     Area(("/fhir/metadata", "/fhir/.well-known"), open=True),
     # Everything else of the interface is for the node's users and looks at them itself.

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.responses import Response
 from starlette.types import Scope
+
+from ledger.api.signin.sessions import Opened
 
 _SECURE_NAME: Final = "__Host-health-ledger"
 _PLAIN_NAME: Final = "health-ledger"
@@ -52,3 +55,10 @@ def cookie_of(scope: Scope, name: str) -> str | None:
         if equals and key == name:
             values.add(value)
     return values.pop() if len(values) == 1 else None
+
+
+def set_session(response: Response, opened: Opened, url: str, now: float) -> None:
+    """Give a session that has just begun to the browser."""
+    seconds = max(0, int(opened.ends - now))
+    cookie = set_cookie(cookie_name(url), opened.secret, url, seconds=seconds)
+    response.headers.append("set-cookie", cookie)

@@ -17,13 +17,12 @@ from ledger.api.signin.areas import area_of
 from ledger.api.signin.cookies import cookie_name, cookie_of
 from ledger.api.signin.refusal import Refused, Why
 from ledger.api.signin.sessions import same_csrf
-from ledger.api.signin.signin import SignIn
+from ledger.api.signin.signin import ADDRESS_KEY, SignIn
 from ledger.api.signin.throttle import client_address
 
 CSRF_HEADER: Final = "x-csrf-token"
 #: The secret of the session by cookie, for the routes that end it.
 SECRET_KEY: Final = "ledger.session"  # noqa: S105  (a name, not a secret)
-ADDRESS_KEY: Final = "ledger.address"
 _NOT_OURS: Final = (Why.MALFORMED, Why.UNKNOWN_TOKEN, Why.UNKNOWN_SESSION)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 

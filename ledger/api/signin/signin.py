@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,9 +12,12 @@ from typing import Any, Final
 
 import structlog
 from fastapi import Request
+from starlette.responses import Response
 
 from ledger.api.principal import Kind, Principal
 from ledger.api.signin import jose, outgoing
+from ledger.api.signin.cookies import set_session
+from ledger.api.signin.login import Logins
 from ledger.api.signin.operators import Operators
 from ledger.api.signin.outgoing import Fetch
 from ledger.api.signin.provider import Provider
@@ -22,14 +26,17 @@ from ledger.api.signin.sessions import ACCESS_PREFIX, Opened, Sessions
 from ledger.api.signin.standing import ChainState, Standing
 from ledger.api.signin.store import open_store
 from ledger.api.signin.throttle import Lockout, Throttle
+from ledger.node.answers import TooOften
 from ledger.node.journal import Journal
 from ledger.node.roll import StaffRoll
 from ledger.node.setup.signin import SignInSection
 
 _log = structlog.get_logger(__name__)
 
+#: Where in a request's scope the gate leaves the address that it comes from.
+ADDRESS_KEY: Final = "ledger.address"
 #: Requests a minute: of one address that has not signed in, of a person, of a system or operator.
-STRANGER_RATE: Final = 120
+STRANGER_RATE: Final = 600
 PERSON_RATE: Final = 600
 MACHINE_RATE: Final = 12_000
 #: Refusals a minute that are written down one by one. Strangers cause them: more of them are only
@@ -75,6 +82,7 @@ class SignIn:
         self.settings = settings
         self.url = settings.url or url
         self.development = development
+        self.now = now
         self.standing = Standing(chain)
         self.operators = Operators(directory / "operators.json", token)
         self._engine = open_store(directory / "sessions.db")
@@ -90,6 +98,7 @@ class SignIn:
             )
             for provider in settings.providers
         }
+        self.logins = Logins(self.url, directory.parent, settings.return_to, fetch, now)
         self._refusals = Throttle(REFUSAL_RATE, clock)
         self._uncounted = 0
         self._seen: dict[bytes, None] = {}
@@ -148,17 +157,37 @@ class SignIn:
             raise
         return principal
 
-    def establish(self, principal: Principal, address: str = "") -> Opened:
+    def establish(
+        self, principal: Principal, response: Response | None = None, *, address: str = ""
+    ) -> Opened:
         """Begin a session for somebody whose identity was just proven, and write it down.
 
-        `ledger.api.signin.cookies.set_session` puts it into a response.
+        Args:
+            principal: who it is; roles and ``session`` are filled in here.
+            response: gets the session's cookie.
+            address: where the request came from (`ADDRESS_KEY` of its scope).
 
         Raises:
             Refused: the registry does not know the person so.
         """
         opened = self.sessions.open(self.recertified(principal))
+        self._remember(opened.secret)
         self.note("signed-in", opened.principal, address=address)
+        if response is not None:
+            set_session(response, opened, self.url, self.now())
         return opened
+
+    def stranger(self, request: Request) -> str:
+        """Count a request of somebody who has not signed in; the address that it comes from.
+
+        Raises:
+            TooOften: one too many, or one that has to wait after failures.
+        """
+        address = str(request.scope.get(ADDRESS_KEY, "unknown"))
+        wait = self.strangers.take(address) or self.lockout.pause(address)
+        if wait:
+            raise TooOften(math.ceil(wait))
+        return address
 
     def allowance(self, principal: Principal) -> float:
         """Count one request of a principal; seconds to wait if it is one too many, else 0."""
@@ -170,13 +199,17 @@ class SignIn:
 
     def accepted(self, credential: str, principal: Principal, address: str) -> None:
         """A credential was good. Written down the first time that this one is seen."""
+        if self._remember(credential):
+            self.note("signed-in", principal, address=address)
+
+    def _remember(self, credential: str) -> bool:
+        """Remember a good credential by its hash; whether it is a new one."""
         mark = sha256(credential.encode()).digest()
-        if mark in self._seen:
-            return
+        new = mark not in self._seen
         self._seen[mark] = None
         if len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
-        self.note("signed-in", principal, address=address)
+        return new
 
     def rejected(self, refused: Refused, address: str, path: str) -> None:
         """A credential was not good."""
