@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from ledger.chain.block import Block, Certificate, Header
 from ledger.chain.database import StoreUnusable
 from ledger.chain.exchange import Shown
+from ledger.chain.handover import Trust
 from ledger.chain.receipt import Handover, Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.statetree import StateProof
@@ -34,6 +35,7 @@ from ledger.node.answers import (
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.retrieval import Emergency, Found, Retrieved
+from ledger.node.vault.ownrecords import OwnRecords
 
 __all__ = [
     "Acted",
@@ -178,6 +180,15 @@ class NodeService(Protocol):
         emergency: Emergency | None = None,
     ) -> Retrieved:
         """Ask the chain for a record and, if it permits, the holder for its bytes; as above."""
+
+    @property
+    def own_records(self) -> OwnRecords | None:
+        """What the node's vault says of its records, to those who could look into the source
+        anyway; None where no records are kept. To be asked in a thread."""
+
+    @property
+    def trust(self) -> Trust:
+        """What the genesis says: where every proof begins."""
 
     def ready(self) -> tuple[bool, str]:
         """Whether the node can serve now, and why not."""

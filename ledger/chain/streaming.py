@@ -232,6 +232,11 @@ class RecordOpener:
             raise Mismatch("the record is not the one to which the pointer commits", self.digest)
 
     @property
+    def salt(self) -> bytes:
+        """The salt of the record's digest; empty before the first header has come."""
+        return self._salt
+
+    @property
     def digest(self) -> bytes:
         """The salted digest of the bytes that have come."""
         return self._hash.digest()

@@ -295,11 +295,17 @@ def enquired(occurrence: Occurrence, enquiry: Enquiry) -> Element:
 EMERGENCY_EVENTS: Final = {
     "glass_broken": (parts.OVERRIDE_STARTED, False),
     "reviewed": (parts.OVERRIDE_STOPPED, False),
-    "disputed": (parts.own_subtype("emergency-disputed"), False),
     "review_overdue": (parts.own_subtype("emergency-review-overdue"), True),
-    "expert_called_in": (parts.own_subtype("emergency-expert-called-in"), False),
-    "expert_dismissed": (parts.own_subtype("emergency-expert-dismissed"), False),
 }
+
+
+class Review(msgspec.Struct, frozen=True):
+    """What an auditor found."""
+
+    by: str
+    institution: str
+    time: int
+    late: bool
 
 
 class Emergency(msgspec.Struct, frozen=True):
@@ -309,6 +315,12 @@ class Emergency(msgspec.Struct, frozen=True):
     institution: str
     subject: str
     reason: str
+    declared: int
+    due: int
+    status: str
+    disputed: bool
+    experts: tuple[str, ...] = ()
+    review: Review | None = None
 
 
 def read_emergency(value: object) -> Emergency:
@@ -321,33 +333,40 @@ def emergency_event(
     name: str,
     id: str,  # noqa: A002
     emergency: Emergency,
-    fields: dict[str, Any],
 ) -> Element:
     """A step in the life of an emergency.
 
     Args:
-        name: the event, one of `EMERGENCY_EVENTS`.
+        name: the step, one of `EMERGENCY_EVENTS`.
         id: of the emergency.
-        fields: of the event.
     """
     subtype, bad = EMERGENCY_EVENTS[name]
-    abuse = name == "reviewed" and fields.get("upheld") is False
+    reviewed = emergency.review if name == "reviewed" else None
+    abuse = reviewed is not None and emergency.status == "abuse"
     said = parts.details(
         reason=emergency.reason,
-        review_due=elements.instant_or_none(_number(fields, "due")) or "",
-        expert=_text(fields, "expert"),
-        verdict=("abuse" if abuse else "upheld") if name == "reviewed" else "",
+        review_due=elements.instant_or_none(emergency.due) or "",
+        expert=emergency.experts,
+        disputed="by the patient" if emergency.disputed else "",
+        verdict=emergency.status if reviewed else "",
+        late="yes" if reviewed and reviewed.late else "",
     )
+    # The one who acts: an auditor reviews, and that a review is overdue nobody has done.
+    reviewer = (
+        [parts.user(reviewed.by, ("auditor",)), parts.organisation(reviewed.institution)]
+        if reviewed
+        else []
+    )
+    declared = name == "glass_broken"
     return audit_event(
         occurrence,
         kind=parts.SECURITY_ALERT,
         subtypes=[subtype],
         action="E",
         agents=[
-            # Whom it is about; by whom a step was taken is in the transaction.
-            parts.user(emergency.person, (), "BTG")
-            | {"requestor": name in ("glass_broken", "expert_called_in", "expert_dismissed")},
+            parts.user(emergency.person, (), "BTG") | {"requestor": declared},
             parts.organisation(emergency.institution),
+            *reviewer,
             parts.authorizer(occurrence.chain),
         ],
         observer=parts.ledger(occurrence.chain),
@@ -360,16 +379,6 @@ def emergency_event(
         because="found to be abuse" if abuse else "",
         purpose="BTG",
     )
-
-
-def _text(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(fields: dict[str, Any], name: str) -> int:
-    value = fields.get(name)
-    return value if isinstance(value, int) else 0
 
 
 # --- consents ----------------------------------------------------------------------------------
@@ -404,7 +413,7 @@ def consent_changed(
         site=parts.APPLICATION_SERVER,
         entities=[
             parts.thing_entity(elements.CONSENT_SYSTEM, consent, parts.DOMAIN_RESOURCE)
-            | {"what": elements.logical("Consent", elements.CONSENT_SYSTEM, consent)},
+            | {"what": parts.consent_reference(consent)},
             parts.subject_entity(subject),
         ],
         profile="PatientCreate" if name == "declared" else "PatientUpdate",

@@ -12,6 +12,7 @@ from typing import Final
 
 from ledger.fhir import elements
 from ledger.fhir.codes import PURPOSE_SYSTEM
+from ledger.fhir.consentview import fhir_id
 from ledger.fhir.elements import DCM, SNOMED, TERMINOLOGY, Element, coding, concept, present
 from ledger.fhir.labels import CONFIDENTIALITY_SYSTEM
 
@@ -183,11 +184,19 @@ def record_entity(name: bytes, confidentiality: str = "") -> Element:
     )
 
 
+def consent_reference(id: str) -> Element:  # noqa: A002
+    """A consent by its id on the chain, and by the Consent that those who may can read."""
+    return {
+        "reference": f"Consent/{fhir_id(id)}",
+        **elements.logical("Consent", elements.CONSENT_SYSTEM, id),
+    }
+
+
 def consent_entity(id: str, details: Iterable[Element] = ()) -> Element:  # noqa: A002
     """A consent that had a say."""
     return present(
         {
-            "what": elements.logical("Consent", elements.CONSENT_SYSTEM, id),
+            "what": consent_reference(id),
             "type": coding(RESOURCE_TYPES, "Consent", "Consent"),
             "role": coding(OBJECT_ROLE, "4", "Domain Resource"),
             "detail": list(details),

@@ -28,6 +28,7 @@ BATCH_SYSTEM: Final = _OWN + "batch"
 CHAIN_SYSTEM: Final = _OWN + "chain"
 NODE_SYSTEM: Final = _OWN + "node"
 CLIENT_SYSTEM: Final = _OWN + "client"
+OPERATOR_SYSTEM: Final = _OWN + "operator"
 SESSION_SYSTEM: Final = _OWN + "session"
 #: Code systems of our own: coarse classes of records, roles of the registry, what happened.
 RECORD_CLASS_SYSTEM: Final = _OWN + "record-class"

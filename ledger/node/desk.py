@@ -30,6 +30,7 @@ from ledger.node.vault import release as counter
 from ledger.node.vault import showing
 from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
 from ledger.node.vault.opened import RecordAltered
+from ledger.node.vault.ownrecords import OwnRecords
 from ledger.node.vault.turnstile import Turnstile
 from ledger.node.vault.vault import Vault
 
@@ -98,6 +99,11 @@ class RecordDesk:
         self._vault = Vault.open(
             home.path / "vault" / "vault.db", DirectoryConnector(home.records), entropy=entropy
         )
+
+    @property
+    def own(self) -> OwnRecords:
+        """What the vault says of its records to those who could look into the source anyway."""
+        return OwnRecords(self._vault)
 
     def close(self) -> None:
         """Let go of the vault file."""

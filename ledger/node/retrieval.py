@@ -89,6 +89,7 @@ class Retrieved:
     """A record on its way. ``decision``: id on the chain. ``pieces``: its exact bytes, each piece
     authentic; to be closed when it is left early. Only who reads it to its end has the record: then
     it is what was anchored, or reading raises `HolderFailed`; and the receipt has been written.
+    ``salt``: gives that of the record's digest, once the first piece has come.
     """
 
     decision: str
@@ -96,6 +97,7 @@ class Retrieved:
     size: int
     obligations: tuple[str, ...]
     pieces: AsyncGenerator[bytes, None]
+    salt: Callable[[], bytes]
 
 
 #: Runs calls signed by a person of the staff: `Service.act`.
@@ -307,6 +309,7 @@ class Retrieval:
             pointer.size,
             tuple(decision["obligations"]),
             self._transfer(person, pointer.holder, encode(request), decision["id"], opener),
+            lambda: opener.salt,
         )
 
     async def _transfer(

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from ledger.chain.database import StoreUnusable
 from ledger.chain.exchange import Shown
+from ledger.chain.handover import Trust
 from ledger.chain.transaction import Call
+from ledger.client.verify import trust_in
 from ledger.contracts.replica import Replica
 from ledger.node.agent import Acted, Agent
 from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
@@ -27,6 +29,7 @@ from ledger.node.retrieval import Emergency, Found, Retrieval, Retrieved
 from ledger.node.room import Room
 from ledger.node.setup.home import NodeHome
 from ledger.node.statusboard import StatusBoard
+from ledger.node.vault.ownrecords import OwnRecords
 from ledger.node.vault.release import Refused, Why
 
 #: What a halted node answers to whoever wants something written.
@@ -203,6 +206,14 @@ class Service(ChainReads):
         return await self._retrieval.fetch_record(
             person, institution, shown, purpose, case=case, emergency=emergency
         )
+
+    @property
+    def own_records(self) -> OwnRecords | None:
+        return None if self._desk is None else self._desk.own
+
+    @property
+    def trust(self) -> Trust:
+        return trust_in(self._replica.genesis)
 
     def _counter(self) -> RecordDesk:
         if self._desk is None:

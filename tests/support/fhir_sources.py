@@ -14,7 +14,6 @@ from ledger.api.fhir.sources import (
     Elsewhere,
     FetchBroken,
     Fetched,
-    Opening,
 )
 from ledger.api.principal import Kind, Principal
 from ledger.chain import merkle
@@ -24,6 +23,7 @@ from ledger.client.builder import Account, build, call
 from ledger.crypto.keys import key_id
 from ledger.crypto.sealing import SealingKey
 from ledger.fhir.outcome import Issue
+from ledger.node.vault.ownrecords import Opening
 from tests.support.local_service import Consortium, LocalService
 
 SALT = b"s" * 16

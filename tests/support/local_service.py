@@ -23,6 +23,7 @@ from ledger.chain.block import (
 from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreUnusable
 from ledger.chain.genesis import read_genesis
+from ledger.chain.handover import Trust
 from ledger.chain.receipt import Handover, Receipt, build_receipt, handovers
 from ledger.chain.result import CallResult, Result, decode_result
 from ledger.chain.rules import proposer_of
@@ -30,6 +31,7 @@ from ledger.chain.statetree import StateProof, StateTree
 from ledger.chain.store import Store
 from ledger.chain.transaction import Call, Transaction, decode_transaction, verify_signatures
 from ledger.client.builder import Account, build
+from ledger.client.verify import trust_in
 from ledger.contracts import blocks
 from ledger.contracts.machine import BlockContext
 from ledger.contracts.replica import Replica
@@ -131,6 +133,7 @@ class LocalService:
         self.records: dict[bytes, bytes] = {}
         #: Keys of the staff that this node holds, by person id.
         self.custody: dict[str, SigningKey] = {}
+        self.own_records = None
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         return [self._admit(raw) for raw in raws]
@@ -310,6 +313,10 @@ class LocalService:
 
     async def enquired(self, request: bytes) -> bytes:
         return await self.pointers(request)
+
+    @property
+    def trust(self) -> Trust:
+        return trust_in(self._replica.genesis)
 
     def ready(self) -> tuple[bool, str]:
         return self.is_ready, "following the chain" if self.is_ready else "catching up"

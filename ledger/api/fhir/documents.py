@@ -225,14 +225,17 @@ class Documents:
         holders = _holders(query)
         found: list[Found] = []
         problems: list[Issue] = []
-        here = not holders or self._institution in holders
-        if here and self._sources.may_know(caller.principal, subject):
-            shown = await self._sources.own(subject)
-            found += [Found(each, purpose) for each in shown]
-        others = tuple(holder for holder in holders if holder != self._institution)
+        others = holders
+        if self._sources.may_know(caller.principal, subject):
+            if not holders or self._institution in holders:
+                shown = await self._sources.own(subject)
+                found += [Found(each, purpose) for each in shown]
+            others = tuple(holder for holder in holders if holder != self._institution)
         if others or not holders:
             there, missing = await self._elsewhere(caller, subject, purpose, others)
-            found += there
+            # Asked of all, the own institution answers too.
+            known = {each.name for each in found}
+            found += [each for each in there if each.name not in known]
             problems += missing
         if len(found) > MAX_EXAMINED:
             text = f"Only {MAX_EXAMINED} records were looked at; name a custodian"

@@ -15,7 +15,9 @@ from ledger.api.fhir.answers import respond
 from ledger.api.fhir.cursor import Cursors
 from ledger.api.fhir.errors import PREFIX, FhirProblem
 from ledger.api.fhir.negotiation import view_of
+from ledger.api.fhir.nodesources import NodeSources
 from ledger.api.fhir.offer import Offer
+from ledger.api.fhir.records import record_offers
 from ledger.api.fhir.routes import ResourceRoutes
 from ledger.api.service import NodeService
 from ledger.fhir.capability import statement
@@ -26,7 +28,7 @@ _FULL_VERSION: Final = {"4.0": "4.0.1", "5.0": "5.0.0"}
 
 def offers(service: NodeService) -> list[Offer]:
     """The resource types that a node offers."""
-    return []
+    return record_offers(service, NodeSources(service))
 
 
 def router(

@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ledger.api.fhir.purpose import Purpose
 from ledger.api.principal import Principal
 from ledger.chain.exchange import Shown
 from ledger.fhir.outcome import Issue
 from ledger.node.desk import AnswerBroken
-
-
-class Opening(NamedTuple):
-    """What hides behind the commitments of an own pointer: exact type as ``system|code`` and the
-    sensitivity codes, and the salt of the digest."""
-
-    type: str
-    labels: tuple[str, ...]
-    salt: bytes
+from ledger.node.vault.ownrecords import Opening
 
 
 @dataclass(frozen=True, slots=True)

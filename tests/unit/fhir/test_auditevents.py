@@ -61,6 +61,7 @@ def test_a_permit_by_consent_follows_the_pattern_of_an_authorization_decision():
     assert event["outcome"] == "0"
     (consent,) = [e for e in event["entity"] if balp.token(e["type"]) == balp.CONSENT]
     assert consent["what"]["identifier"] == {"system": elements.CONSENT_SYSTEM, "value": "c-1"}
+    assert consent["what"]["reference"] == "Consent/c-1"
     user = agents(event)[balp.USER]
     assert user["who"]["identifier"]["value"] == "xue"
     assert user["purposeOfUse"][0]["coding"][0]["code"] == "TREAT"
@@ -136,21 +137,28 @@ def test_an_enquiry_is_a_query_about_a_patient_with_the_question_itself():
     assert set(query) == {"type", "role", "query"}
 
 
-EMERGENCY = Emergency("kim", "west", PATIENT, "unconscious")
+def emergency(**changes: object) -> Emergency:
+    value: dict[str, object] = {
+        "person": "kim", "institution": "west", "county": "Zichang", "subject": PATIENT,
+        "reason": "unconscious", "note": b"n" * 32, "declared": AT, "until": AT + 1,
+        "due": AT + 2, "status": "open", "overdue": False, "disputed": False, "requests": ["r"],
+        "experts": [],
+    }  # fmt: skip
+    return auditevents.read_emergency({**value, **changes})
+
+
+REVIEW = {"by": "aud", "institution": "commission", "time": AT, "late": False, "finding": b"f" * 32}
 STEPS = {
     "glass_broken": ("110127", "0"),
-    "disputed": ("emergency-disputed", "0"),
     "review_overdue": ("emergency-review-overdue", "8"),
-    "expert_called_in": ("emergency-expert-called-in", "0"),
-    "expert_dismissed": ("emergency-expert-dismissed", "0"),
     "reviewed": ("110138", "0"),
 }
 
 
 @pytest.mark.parametrize("name", sorted(auditevents.EMERGENCY_EVENTS))
 def test_every_step_of_an_emergency_is_a_security_alert_about_the_patient(name):
-    fields = {"due": AT + 1, "upheld": True, "expert": "lee"}
-    event = checked(auditevents.emergency_event(HERE, name, "e-1", EMERGENCY, fields))
+    found = emergency(status="upheld", review=REVIEW) if name == "reviewed" else emergency()
+    event = checked(auditevents.emergency_event(HERE, name, "e-1", found))
     code, outcome = STEPS[name]
     assert event["type"]["code"] == "110113"
     assert event["subtype"][0]["code"] == code
@@ -159,13 +167,18 @@ def test_every_step_of_an_emergency_is_a_security_alert_about_the_patient(name):
     names = [entity["what"]["identifier"]["value"] for entity in event["entity"]]
     assert names == [PATIENT, "e-1"]
     assert said(event)["reason"] == ["unconscious"]
+    users = [a["who"]["identifier"]["value"] for a in event["agent"] if a["requestor"]]
+    expected = {"glass_broken": ["kim"], "review_overdue": [], "reviewed": ["aud"]}
+    assert users == expected[name]
 
 
 def test_a_verdict_of_abuse_is_a_failure():
-    event = auditevents.emergency_event(HERE, "reviewed", "e-1", EMERGENCY, {"upheld": False})
-    checked(event)
+    abuse = emergency(status="abuse", disputed=True, review=REVIEW | {"late": True})
+    event = checked(auditevents.emergency_event(HERE, "reviewed", "e-1", abuse))
     assert event["outcome"] == "8"
     assert said(event)["verdict"] == ["abuse"]
+    assert said(event)["disputed"] == ["by the patient"]
+    assert said(event)["late"] == ["yes"]
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def herself(pseudonym):
 
 
 @pytest.fixture
-def signed_in(service, hospitals, trust, physician):
+def signed_in(service, hospitals, physician):
     app = FastAPI(redirect_slashes=False)
-    offers = record_offers(service, hospitals, lambda: trust)
+    offers = record_offers(service, hospitals)
     app.include_router(facade.router(offers, service))
     problems.install(app, lambda _: None)
     errors.install(app)

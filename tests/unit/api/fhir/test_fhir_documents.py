@@ -337,3 +337,25 @@ async def test_a_search_by_form_is_the_same(fhir, records, pseudonym):
 def test_every_search_parameter_of_the_statement_has_values_or_is_a_question():
     for parameter in routes.PARAMETERS:
         assert parameter.values is not None or parameter is routes.PURPOSE
+
+
+async def test_a_record_that_comes_from_two_sides_is_listed_once(
+    fhir, records, hospitals, pseudonym, monkeypatch
+):
+    """Asked of everybody, the own node answers an enquiry as well."""
+    own = await hospitals.own(pseudonym)
+    monkeypatch.setattr(hospitals, "_others", hospitals._others | {"east": list(own)})
+    bundle = await search(fhir, f"patient={pseudonym}")
+    assert custodians(bundle) == ["east"] * 3 + ["south"] * 2
+
+
+async def test_staff_without_a_role_may_ask_their_own_hospital_like_any_other(
+    fhir, signed_in, records, hospitals, consortium, pseudonym, monkeypatch
+):
+    own = await hospitals.own(pseudonym)
+    monkeypatch.setattr(hospitals, "_others", hospitals._others | {"east": list(own)})
+    who = consortium.people["east-physician"].id
+    signed_in.who = principal(Kind.STAFF, who, "east", "registrar")
+    bundle = await search(fhir, f"patient={pseudonym}&custodian=east")
+    assert custodians(bundle) == ["east"] * 3
+    assert records.asked == 1
