@@ -20,7 +20,9 @@ from ledger.cli import (
     indicators,
     network,
     node,
+    operators,
     sim,
+    staff,
     transaction,
 )
 from ledger.cli.output import ExitCode, fail
@@ -38,6 +40,8 @@ app.command("demo")(demo.demo)
 app.command("consortia")(consortia.consortia)
 app.add_typer(network.group, name="network")
 app.add_typer(node.group, name="node")
+app.add_typer(staff.group, name="staff")
+app.add_typer(operators.group, name="operators")
 app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
 audit.group.command("document")(document.document)
