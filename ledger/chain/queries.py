@@ -67,6 +67,21 @@ class Queries:
             .order_by(state.id.desc())
             .limit(bindparam("rows"))
         )
+        self.rows_of = query(
+            select(state.id, state.key, state.value)
+            .where(
+                state.map == bindparam("map"),
+                state.id > bindparam("after"),
+                state.id <= bindparam("last"),
+            )
+            .order_by(state.id)
+        )
+        self.row_before = query(
+            select(state.height)
+            .where(state.id <= bindparam("last"))
+            .order_by(state.id.desc())
+            .limit(1)
+        )
         self.entry = query(
             select(state.key, state.value)
             .where(state.name == bindparam("name"), state.height <= height)

@@ -244,6 +244,26 @@ class StoreReader:
             scan -= page
         return found, mark
 
+    def rows_of(
+        self, maps: Sequence[str], after: int, last: int
+    ) -> list[tuple[bytes, bytes | None]]:
+        """What was written to some maps (``contract/map``): key and value of their rows with the
+        numbers behind ``after`` up to ``last``, in the order of writing."""
+        found = []
+        for name in maps:
+            prefix = f"{name}/".encode()
+            rows = self._database.all(self._queries.rows_of, (map_number(prefix), after, last))
+            found += [(row, key, value) for row, key, value in rows if key.startswith(prefix)]
+        return [(key, value) for _, key, value in sorted(found, key=lambda item: item[0])]
+
+    def renumbered(self, row: int, height: int) -> bool:
+        """Whether the rows of the state were numbered anew since those up to ``row`` were of blocks
+        up to ``height``: a snapshot has taken the place of what was here."""
+        if row == 0:
+            return False
+        found = self._database.one(self._queries.row_before, (row,))
+        return found is None or found[0] > height or self.newest_row() < row
+
     def tree_height(self, height: int | None = None) -> int | None:
         """The height of the root tile in force at a height; None for an empty store."""
         at = self.height() if height is None else height
