@@ -10,6 +10,7 @@ from ledger.api import (
     blocks,
     documentation,
     events,
+    lists,
     operations,
     problems,
     records,
@@ -53,7 +54,7 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (transactions, blocks, state, events, records, operations):
+    for part in (transactions, blocks, state, events, records, lists, operations):
         app.include_router(part.router(service))
     offered = facade.offers(service)
     app.include_router(facade.router(offered, service, public_url=public_url))

@@ -31,6 +31,7 @@ TAGS: Final = [
     {"name": "state", "description": "What the contracts remember, with proofs"},
     {"name": "events", "description": "Follow the chain"},
     {"name": "records", "description": "Fetch records from their holder"},
+    {"name": "lists", "description": "Who opened what, and what has to be looked at"},
     fhir.TAG,
     {"name": "signing in", "description": "Sign in and out, sessions, and the log of it"},
     {"name": "operations", "description": "Health, readiness, figures"},

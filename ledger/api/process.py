@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -26,6 +27,8 @@ from ledger.crypto.keyfile import KeyFileError
 from ledger.node.custody import Custody
 from ledger.node.journal import JournalBroken
 from ledger.node.node import Node
+from ledger.node.reading.index import ReadingIndex
+from ledger.node.reading.keeping import open_index
 from ledger.node.renewal import Renewal
 from ledger.node.roll import StaffRoll
 from ledger.node.setup.home import HomeInUse, InvalidHome, NodeHome, claim_home, load_home
@@ -67,7 +70,10 @@ def run(
             store = Store.open(home.store_url, create=True)
             try:
                 fsck.check(store)
-                _loop_runner()(_serve(home, store, passphrase, token, development=development))
+                with contextlib.closing(open_index(home)) as index:
+                    _loop_runner()(
+                        _serve(home, store, index, passphrase, token, development=development)
+                    )
             finally:
                 store.close()
     except (InvalidFile, InvalidHome, HomeInUse, KeyFileError, Malformed) as error:
@@ -83,6 +89,7 @@ def run(
 async def _serve(
     home: NodeHome,
     store: Store,
+    index: ReadingIndex,
     passphrase: Callable[[], str],
     token: str | None,
     *,
@@ -94,6 +101,7 @@ async def _serve(
         home.signing_key(passphrase),
         home.tls_key(passphrase),
         custody=Custody(home.staff, passphrase),
+        index=index,
     )
     renewal = Renewal(home, node, passphrase)
     await renewal.look()

@@ -34,6 +34,7 @@ from ledger.node.answers import (
 )
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.reading.room import ReadingRoom
 from ledger.node.retrieval import Emergency, Found, Retrieved
 from ledger.node.vault.ownrecords import OwnRecords
 
@@ -65,6 +66,10 @@ class NodeService(Protocol):
     def network(self) -> str: ...
     @property
     def chain(self) -> bytes: ...
+    @property
+    def reading(self) -> ReadingRoom | None:
+        """Lists over the whole chain; None where no index is kept."""
+
     @property
     def metrics(self) -> CollectorRegistry: ...
 

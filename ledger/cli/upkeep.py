@@ -1,4 +1,4 @@
-"""``health-ledger node check``, ``repair`` and ``vouch``: for the home of a node."""
+"""``health-ledger node check``, ``repair``, ``vouch`` and ``reindex``: for the home of a node."""
 
 from __future__ import annotations
 
@@ -98,7 +98,30 @@ def vouch(
         )
 
 
+def reindex(home: Home, as_json: AsJson = False) -> None:
+    """Make the lists of a node (who opened what, findings) anew from its store.
+
+    The node has to be stopped. Nothing but the index is changed; a node that has none makes it
+    while it runs.
+    """
+    from ledger.chain.store import StoreError
+    from ledger.node.reading import keeping
+    from ledger.node.setup.home import HomeInUse, InvalidHome, load_home
+    from ledger.node.setup.tomlfile import InvalidFile
+
+    with expecting(InvalidFile, InvalidHome, HomeInUse, StoreError):
+        done = keeping.reindex(load_home(home))
+    if as_json:
+        write_json(asdict(done))
+    else:
+        console().print(
+            f"The index is at height {done.height}, {done.size / 1e6:.1f} MB; "
+            f"{done.unread} entries are not what is usual and were left out.",
+            soft_wrap=True,
+        )
+
+
 def add_to(group: typer.Typer) -> None:
     """Give ``health-ledger node`` these commands."""
-    for command in (check, repair, vouch):
+    for command in (check, repair, vouch, reindex):
         group.command()(command)

@@ -44,6 +44,8 @@ from ledger.node.neighbourhood import Neighbourhood
 from ledger.node.net import frames
 from ledger.node.net.membership import Membership
 from ledger.node.net.pki import TlsKey
+from ledger.node.reading.index import ReadingIndex
+from ledger.node.reading.room import ReadingRoom
 from ledger.node.reads import ChainReads
 from ledger.node.reception import Reception
 from ledger.node.room import Room
@@ -87,6 +89,7 @@ class Node:
         tls: TlsKey,
         surroundings: Surroundings = REAL,
         custody: Custody | None = None,
+        index: ReadingIndex | None = None,
     ) -> None:
         self.home = home
         self.store = store
@@ -188,6 +191,9 @@ class Node:
         self._desk = self._record_desk() if surroundings.keeps_records else None
         self._answer_frames()
         self.metrics_.view.set_function(self._view)
+        self._reading = (
+            None if index is None else ReadingRoom(index, self._reads, feed, self._height)
+        )
         #: What others may ask of this node.
         self.service = Service(
             home,
@@ -203,6 +209,7 @@ class Node:
             self.agent,
             custody or Custody(home.staff, PassphraseSource(environment={})),
             self._holders,
+            self._reading,
         )
 
     def _catch_up(self) -> Sync:
@@ -348,6 +355,8 @@ class Node:
             self._announce()
         if self._housekeeping is not None:
             spawn(self._housekeeping.run())
+        if self._reading is not None:
+            spawn(self._reading.follower.run())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
 
     def _announce(self) -> None:

@@ -24,6 +24,7 @@ from ledger.node.inquiry import Dispute
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
+from ledger.node.reading.room import ReadingRoom
 from ledger.node.reads import ChainReads
 from ledger.node.retrieval import Emergency, Found, Retrieval, Retrieved
 from ledger.node.room import Room
@@ -50,6 +51,7 @@ class Service(ChainReads):
         agent: signs and sends what the node does in its own name and for its staff.
         custody: the keys of the staff.
         holders: the way to the nodes of others that hold records.
+        reading: lists over the whole chain; None where no index is kept.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Service(ChainReads):
         agent: Agent,
         custody: Custody,
         holders: Holders,
+        reading: ReadingRoom | None,
     ) -> None:
         super().__init__(replica.store, home.archive)
         self._home = home
@@ -91,6 +94,8 @@ class Service(ChainReads):
             holders=holders,
             desk=desk,
         )
+        #: Lists over the whole chain; None where no index is kept.
+        self.reading = reading
 
     # --- what it is ----------------------------------------------------------------------------
 

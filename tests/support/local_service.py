@@ -44,6 +44,9 @@ from ledger.node.custody import NoHeldKey
 from ledger.node.desk import AnswerBroken
 from ledger.node.events import EventFeed, Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.reading.index import ReadingIndex
+from ledger.node.reading.room import ReadingRoom
+from ledger.node.reads import ChainReads
 from ledger.node.setup.config import load_config
 from ledger.node.setup.founding import found_network
 from ledger.node.setup.people import People, load_people
@@ -131,9 +134,17 @@ class LocalService:
         self.is_ready = True
         self.damage: list[StoreUnusable] = []
         self.records: dict[bytes, bytes] = {}
+        #: Set by `keep_lists`.
+        self.reading: ReadingRoom | None = None
         #: Keys of the staff that this node holds, by person id.
         self.custody: dict[str, SigningKey] = {}
         self.own_records = None
+
+    def keep_lists(self, path: Path) -> None:
+        """Keep an index in a file; it is at the newest block after each that is made here."""
+        index = ReadingIndex.open(f"sqlite:///{path}", self.chain)
+        reads = ChainReads(self._store)
+        self.reading = ReadingRoom(index, reads, self.feed, lambda: self.head().height)
 
     async def submit(self, raws: Sequence[bytes]) -> list[Submission]:
         return [self._admit(raw) for raw in raws]
@@ -176,6 +187,8 @@ class LocalService:
         replica.commit(executed, certify(executed.block.header, self._keys))
         for transaction in executed.transactions:
             del self._waiting[transaction.id]
+        if self.reading is not None:
+            await self.reading.follower.catch_up()
         await self.feed.grew(replica.head.height)
         return executed.block.header
 

@@ -103,6 +103,8 @@ class ReadingIndex:
 
     def _prepare(self) -> None:
         known = self._database.tables()
+        if "blocks" in known:
+            raise IndexUnusable(f"{self._database.name} holds a store")
         if tables.meta.name in known:
             form = self._writing.meta("form")
             if form != tables.FORM.to_bytes(2, "big"):

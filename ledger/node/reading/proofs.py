@@ -41,14 +41,15 @@ def proven_page(
     subject: str,
     height: int,
     *,
-    first: int,
+    before: int | None,
     count: int,
 ) -> tuple[tuple[Access, ...], DisclosureFile]:
-    """The entries ``first`` to ``first + count - 1`` of a patient's log as it was after the block
-    of a height, or as many as there are, oldest first, and the file that proves them.
+    """The last ``count`` entries of a patient's log below the number ``before`` as it was after the
+    block of a height, or as many as there are, oldest first, and the file that proves them.
 
     Args:
         height: at least 1, and not above that of the index.
+        before: None for the newest entries.
 
     Raises:
         NotIndexed: the index lacks something, or its lines are not the entries.
@@ -62,8 +63,10 @@ def proven_page(
         log = disclosures.read_log(value)
     except Malformed as error:
         raise StoreUnusable(f"the log of {subject} in the state: {error}") from None
-    first = min(first, log.size)
-    end = min(first + min(count, disclosures.MAX_PAGE), log.size)
+    end = log.size if before is None else min(before, log.size)
+    first = max(0, end - min(count, disclosures.MAX_PAGE))
+    if end == first:
+        first = end = log.size  # an empty page is proven at the end of a log alone
     leaves = lists.leaves(subject, log.size)
     lines = lists.entries(subject, first, end) if end > first else ()
     if len(leaves) != log.size or len(lines) != end - first:

@@ -84,6 +84,13 @@ class StoreSection(Table):
     archive_blocks: Annotated[int, Field(ge=1, le=MAX_BLOCKS)] = FILE_BLOCKS
 
 
+class ReadingSection(Table):
+    """``[reading]``: the URL of the database of the index, as that of the store, and never the same
+    file or schema. It can be thrown away."""
+
+    url: Annotated[str, AfterValidator(_database)] = "sqlite:///data/reading.db"
+
+
 class VaultSection(Table):
     """``[vault]``: the directory of FHIR JSON files, relative to the home or absolute."""
 
@@ -124,6 +131,7 @@ class NodeSettings(Table):
     peer: ListenSection
     api: ListenSection
     store: StoreSection
+    reading: ReadingSection = ReadingSection()
     vault: VaultSection
     certificates: CertificatesSection = Field(default_factory=CertificatesSection)
     sync: SyncSection = SyncSection()
@@ -150,7 +158,15 @@ class NodeHome:
     @property
     def store_url(self) -> str:
         """The database URL with an absolute path where it is a file."""
-        url = parse_address(self.settings.store.url)
+        return self._database_url(self.settings.store.url)
+
+    @property
+    def reading_url(self) -> str:
+        """The same for the index of `ledger.node.reading`."""
+        return self._database_url(self.settings.reading.url)
+
+    def _database_url(self, text: str) -> str:
+        url = parse_address(text)
         if url.get_backend_name() == "sqlite":
             url = url.set(database=str(self.path / str(url.database)))
         return url.render_as_string(hide_password=False)
