@@ -76,12 +76,6 @@ class Queries:
             )
             .order_by(state.id)
         )
-        self.row_before = query(
-            select(state.height)
-            .where(state.id <= bindparam("last"))
-            .order_by(state.id.desc())
-            .limit(1)
-        )
         self.entry = query(
             select(state.key, state.value)
             .where(state.name == bindparam("name"), state.height <= height)

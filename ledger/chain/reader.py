@@ -15,6 +15,7 @@ from ledger.chain.queries import Queries, queries
 from ledger.chain.rows import (
     BASE_MARK,
     MAX_RESULTS_BYTES,
+    NUMBERED_MARK,
     StoredArchive,
     StoredBlock,
     StoredEntry,
@@ -256,13 +257,12 @@ class StoreReader:
             found += [(row, key, value) for row, key, value in rows if key.startswith(prefix)]
         return [(key, value) for _, key, value in sorted(found, key=lambda item: item[0])]
 
-    def renumbered(self, row: int, height: int) -> bool:
-        """Whether the rows of the state were numbered anew since those up to ``row`` were of blocks
-        up to ``height``: a snapshot has taken the place of what was here."""
-        if row == 0:
-            return False
-        found = self._database.one(self._queries.row_before, (row,))
-        return found is None or found[0] > height or self.newest_row() < row
+    def numbering(self) -> int:
+        """What tells one numbering of the rows of the state from another: the height of the
+        snapshot that this store was last begun by, 0 where it has executed the chain from its
+        genesis. Stores of the same numbering have the same numbers."""
+        mark = self.mark(NUMBERED_MARK)
+        return mark[0] if mark else 0
 
     def tree_height(self, height: int | None = None) -> int | None:
         """The height of the root tile in force at a height; None for an empty store."""

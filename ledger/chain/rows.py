@@ -73,7 +73,9 @@ class WrittenRow(NamedTuple):
 BASE_MARK = "base"
 STATE_MARK = "swept-state"
 TILES_MARK = "swept-tiles"
-MARKS = (BASE_MARK, STATE_MARK, TILES_MARK)
+#: The snapshot by which the rows of ``state`` were numbered.
+NUMBERED_MARK = "numbered"
+MARKS = (BASE_MARK, STATE_MARK, TILES_MARK, NUMBERED_MARK)
 _MARK = 8
 
 

@@ -46,7 +46,8 @@ def _word(length: int) -> String:
 
 #: ``genesis``: the genesis file; ``chain``: its hash. ``base``: the height of the oldest block
 #: whose body is here, as 8 bytes big-endian; absent for 0.
-#: ``swept-state``, ``swept-tiles``: see `ledger.chain.pruning`.
+#: ``swept-state``, ``swept-tiles``: see `ledger.chain.pruning`. ``numbered``: the height of the
+#: snapshot by which the rows of ``state`` were numbered; absent where the store has all blocks.
 meta = Table(
     "meta",
     metadata,

@@ -30,7 +30,16 @@ from ledger.chain.genesis import Genesis, decode_genesis, encode_genesis
 from ledger.chain.merkle import Log
 from ledger.chain.queries import Queries
 from ledger.chain.reader import StoreReader
-from ledger.chain.rows import MARKS, StoredBlock, StoredEntry, key_number, map_number, odd_cells
+from ledger.chain.rows import (
+    MARKS,
+    NUMBERED_MARK,
+    StoredBlock,
+    StoredEntry,
+    encode_mark,
+    key_number,
+    map_number,
+    odd_cells,
+)
 from ledger.chain.snapshot import Anchor, Trace
 from ledger.chain.staging import Staging
 from ledger.chain.vote import Vote
@@ -258,7 +267,8 @@ class Store(StoreReader):
             writer.run(statement)
         for mark in MARKS:
             writer.run(queries.drop_meta, (mark,))
-        self._put_meta(writer, {"base": _base(header)})
+        numbered = encode_mark(header.height)
+        self._put_meta(writer, {"base": _base(header), NUMBERED_MARK: numbered})
         certificate = encode(anchor.certificate)
         block = (header.height, header.height, 0, encode(header), certificate, b"", b"")
         writer.run(queries.add_block, block)

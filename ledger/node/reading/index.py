@@ -31,12 +31,12 @@ BATCH_ROWS: Final = 5_000
 @dataclass(frozen=True, slots=True)
 class Position:
     """Up to where the state is in the index. ``row``: of the table ``state``; ``height``: of the
-    newest block that is in it whole, -1 before the first; ``top``: no row so far is of a block
-    above that height."""
+    newest block that is in it whole, -1 before the first; ``numbering``: of the store's rows, as
+    `StoreReader.numbering` says."""
 
     row: int
     height: int
-    top: int
+    numbering: int
 
 
 class IndexUnusable(StoreError):
@@ -66,7 +66,7 @@ class ReadingIndex:
         self.lists = Lists(database, self._names, lambda: self.mark)
         #: The name of this making of the index; cursors bear it.
         self.mark = b""
-        self._position = Position(0, -1, -1)
+        self._position = Position(0, -1, 0)
         self._prepare()
 
     @classmethod
@@ -114,7 +114,7 @@ class ReadingIndex:
                 raise IndexUnusable(f"{self._database.name} holds the index of another chain")
             self.mark = self._writing.meta("mark") or b""
             at = decode_mark(self._writing.meta("at") or b"")
-            self._position = Position(at[0], at[1] - 1, at[2] - 1)
+            self._position = Position(at[0], at[1] - 1, at[2])
             self._load()
             return
         self.clear()
@@ -142,7 +142,7 @@ class ReadingIndex:
                 },
             )
         self.mark = mark
-        self._position = Position(0, -1, -1)
+        self._position = Position(0, -1, 0)
         self._load()
 
     # Filling it.
@@ -158,21 +158,22 @@ class ReadingIndex:
             head = store.head()
             if head is None or head.height <= self._position.height:
                 return
-            newest, top = store.newest_row(), store.height()
-            if store.renumbered(self._position.row, self._position.top):
-                self._position = Position(0, -1, -1)
+            numbering, newest = store.numbering(), store.newest_row()
+            if numbering != self._position.numbering:
+                self._position = Position(0, -1, numbering)
             # A block that comes meanwhile has rows above `newest`, or is taken in twice.
             last = min(newest, self._position.row + BATCH_ROWS)
             rows = store.rows_of(MAPS, self._position.row, last)
             whole = last == newest
-            position = Position(last, head.height if whole else self._position.height, top)
+            height = head.height if whole else self._position.height
+            position = Position(last, height, numbering)
             with self._database.transaction() as writer:
                 self._writing.take(writer, rows)
                 if whole:
                     self._writing.pass_time(writer, head.time)
                 self._writing.put_meta(
                     writer,
-                    {"at": encode_mark(position.row, position.height + 1, position.top + 1)},
+                    {"at": encode_mark(last, height + 1, numbering)},
                 )
             self._writing.settled()
             self._position = position

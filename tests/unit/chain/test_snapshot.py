@@ -185,7 +185,9 @@ class TestAStoreThatBeginsWithASnapshot:
         anchor = introduce(chain, chain.store, chain.head.height)
         fetch_state(chain.store, store.staging(), anchor)
         fetch_trail(chain.store, store.staging(), anchor)
+        assert store.numbering() == 0
         store.begin_at(anchor)
+        assert store.numbering() == anchor.header.height
         assert store.votes(vote.height) == [vote]
         assert store.header(0) is None
         assert store.staging().count() == 0
