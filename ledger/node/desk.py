@@ -31,6 +31,7 @@ from ledger.node.vault import showing
 from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
 from ledger.node.vault.opened import RecordAltered
 from ledger.node.vault.ownrecords import OwnRecords
+from ledger.node.vault.passes import VaultBusy, claim_vault
 from ledger.node.vault.turnstile import Turnstile
 from ledger.node.vault.vault import Vault
 
@@ -38,8 +39,6 @@ _log = structlog.get_logger(__name__)
 
 SUBJECTS_FILE = "subjects.json"
 LABEL_KEYS_FILE = "label-keys.json"
-#: How often the source is looked through for new and changed records, in seconds.
-RESCAN_SECONDS = 3_600.0
 RETRY_SECONDS = 10.0
 #: Records that are on their way at the same time.
 MAX_STREAMS = 32
@@ -112,15 +111,12 @@ class RecordDesk:
     async def keep_anchored(self) -> None:
         """Anchor what is new in the source, now and every hour; runs until cancelled."""
         while True:
-            pause = RESCAN_SECONDS
+            pause = self._home.settings.vault.rescan_minutes * 60.0
             try:
                 subjects = self._subjects()
                 if subjects:
-                    await anchor(
-                        self._vault, self._home.institution, subjects, self._clock(), self._perform,
-                        self._label_keys(),
-                    )  # fmt: skip
-                    self._metrics.anchoring.set(self._clock() / 1000)
+                    with claim_vault(self._home.path / "vault"):
+                        await self._anchor(subjects)
             except (
                 AnchoringFailed,
                 DBAPIError,
@@ -128,10 +124,27 @@ class RecordDesk:
                 TimeoutError,
                 PermissionError,
                 OSError,
+                VaultBusy,
             ) as error:
                 _log.warning("anchoring_interrupted", error=str(error))
                 pause = RETRY_SECONDS
             await asyncio.sleep(pause)
+
+    async def _anchor(self, subjects: dict[str, str]) -> None:
+        metrics = self._metrics
+
+        def progress(what: str, done: int, of: int) -> None:
+            metrics.anchoring_done.labels(what).set(done)
+            metrics.anchoring_total.labels(what).set(of)
+
+        await anchor(
+            self._vault, self._home.institution, subjects, self._clock(), self._perform,
+            self._label_keys(), progress,
+        )  # fmt: skip
+        standing = await asyncio.to_thread(self._vault.standing)
+        metrics.records.labels("anchored").set(standing.anchored)
+        metrics.records.labels("waiting").set(standing.waiting)
+        metrics.anchoring.set(self._clock() / 1000)
 
     def _subjects(self) -> dict[str, str]:
         return self._texts(SUBJECTS_FILE)

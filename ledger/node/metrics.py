@@ -71,6 +71,11 @@ class Metrics:
         self.anchoring = self._gauge(
             "anchoring_time_seconds", "When the source of records was last looked through."
         )
+        self.records = self._gauge_by("records", "Records in the vault.", "state")
+        self.anchoring_done = self._gauge_by("anchoring_done", "How far a pass is.", "step")
+        self.anchoring_total = self._gauge_by(
+            "anchoring_total", "Of how much, 0 where that is not known.", "step"
+        )
         self.released = self._counter("records_released", "Releases written down.")
         self.record_bytes = self._counter("records_released_bytes", "Sealed bytes handed out.")
         self.withheld = self._counter("records_withheld", "Requests for records turned down.")
@@ -98,6 +103,9 @@ class Metrics:
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"ledger_{name}", text, registry=self.registry)
+
+    def _gauge_by(self, name: str, text: str, label: str) -> Gauge:
+        return Gauge(f"ledger_{name}", text, (label,), registry=self.registry)
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"ledger_{name}", text, registry=self.registry)

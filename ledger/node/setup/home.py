@@ -92,9 +92,14 @@ class ReadingSection(Table):
 
 
 class VaultSection(Table):
-    """``[vault]``: the directory of FHIR JSON files, relative to the home or absolute."""
+    """``[vault]``: where records come from.
+
+    ``records``: a directory, relative to the home or absolute. ``rescan_minutes``: how often the
+    sources are looked through.
+    """
 
     records: str
+    rescan_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
 
 
 class CertificatesSection(Table):

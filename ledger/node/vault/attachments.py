@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 
 from ledger.fhir.records import InvalidResource, Resource, attachments_of, parse_resource
-from ledger.node.vault.connector import FHIR_JSON, Connector, Problem, SourceRecord
+from ledger.node.vault.connector import (
+    FHIR_JSON,
+    Connector,
+    Problem,
+    RecordUnavailable,
+    SourceRecord,
+    read_resource,
+)
 
 
 @dataclass(slots=True)
@@ -34,8 +41,8 @@ def audit_attachments(connector: Connector) -> AttachmentAudit:
         if not isinstance(item, SourceRecord) or item.media != FHIR_JSON:
             continue
         try:
-            resource = parse_resource(item.content)
-        except InvalidResource:
+            resource = parse_resource(read_resource(connector, item.id))
+        except (InvalidResource, RecordUnavailable):
             continue
         for attachment in attachments_of(resource):
             audit.attachments += 1

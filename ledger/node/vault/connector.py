@@ -1,13 +1,15 @@
 """Where a holder's records come from.
 
-A connector reads records out of the holder's own systems and never writes there. The vault keeps
-no copy: it asks the connector again when a record is released, and so notices what has changed.
+A connector reads records out of the holder's own systems and never writes there. What it gives for
+an id at a release is hashed again, so the vault notices what has changed; a connector to a system
+that does not give the same bytes twice keeps them itself (`ledger.node.vault.kept`).
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +33,10 @@ MEDIA: Final = {
     ".tiff": "image/tiff",
 }
 
-#: A record travels in one answer; larger ones would not fit into it when sealed.
-DEFAULT_LIMIT: Final = limits.MAX_FRAME_BYTES - limits.MIB
+#: Bytes of a resource that is read as such. What is opaque has no limit.
+MAX_RESOURCE_BYTES: Final = 16 * limits.MIB
+#: A file that was changed less than this ago can change again without its times showing it.
+SETTLED_SECONDS: Final = 2.0
 
 
 class RecordUnavailable(Exception):
@@ -41,11 +45,19 @@ class RecordUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """A record as its source has it: an id that stays, a media type, and the exact bytes."""
+    """A record as its source lists it: an id that stays, and a media type.
+
+    ``stamp`` changes whenever the bytes may have; empty where the source cannot tell.
+    """
 
     id: str
     media: str
-    content: bytes
+    stamp: str = ""
+
+    @property
+    def folder(self) -> str:
+        """What the id has before its last part."""
+        return self.id.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +71,12 @@ class Problem:
 class Connector(Protocol):
     """A source of records."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether `records` lists all that there is, so that what it leaves out is gone."""
+
     def records(self) -> Iterator[SourceRecord | Problem]:
-        """All records in an order that stays the same as long as the source does."""
+        """Records folder by folder, in each of them opaque ones before FHIR resources."""
 
     def open(self, record_id: str) -> BinaryIO:
         """The bytes of one record now, as a file that can be read from any place on.
@@ -69,36 +85,63 @@ class Connector(Protocol):
             RecordUnavailable: saying why.
         """
 
+    def taken(self) -> None:
+        """Everything that `records` listed has been taken in: what it noted may be forgotten."""
+
+
+def read_resource(connector: Connector, record_id: str, limit: int = MAX_RESOURCE_BYTES) -> bytes:
+    """The whole of a record that is small; raises `RecordUnavailable`."""
+    with connector.open(record_id) as file:
+        try:
+            content = file.read(limit + 1)
+        except OSError as error:
+            raise RecordUnavailable(os.strerror(error.errno or 0)) from None
+    if len(content) > limit:
+        raise RecordUnavailable(f"larger than {limit} bytes")
+    return content
+
 
 class DirectoryConnector:
     """Records in a directory and its subdirectories; a record's id is its path below the root.
 
     Symbolic links are not followed, so nothing outside the directory can be taken in or released.
     Names that begin with a dot are passed over.
+
+    Args:
+        root: the directory.
+        settled: seconds after which the times of a file are believed to show every change.
     """
 
-    def __init__(self, root: Path, *, limit: int = DEFAULT_LIMIT) -> None:
-        """``limit``: the size in bytes above which a file is reported and not read."""
+    complete = True
+
+    def __init__(self, root: Path, *, settled: float = SETTLED_SECONDS) -> None:
         self._root = root
-        self._limit = limit
+        self._settled = settled
 
     def records(self) -> Iterator[SourceRecord | Problem]:
-        for record_id in self._ids(self._root, ""):
-            media = MEDIA.get(Path(record_id).suffix.lower())
+        for record_id, entry in self._files(self._root, ""):
+            media = _media_of(record_id)
             if media is None:
                 yield Problem(record_id, "not a kind of file that is known as a record")
                 continue
             try:
-                yield SourceRecord(record_id, media, self._whole(record_id))
-            except RecordUnavailable as error:
-                yield Problem(record_id, str(error))
+                details = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                yield Problem(record_id, os.strerror(error.errno or 0))
+                continue
+            if not stat.S_ISREG(details.st_mode):
+                yield Problem(record_id, "not a plain file")
+                continue
+            yield SourceRecord(record_id, media, self._stamp(details))
 
-    def _whole(self, record_id: str) -> bytes:
-        with self.open(record_id) as file:
-            content = file.read(self._limit + 1)
-        if len(content) > self._limit:
-            raise RecordUnavailable(f"larger than {self._limit} bytes")
-        return content
+    def _stamp(self, details: os.stat_result) -> str:
+        changed = max(details.st_mtime_ns, details.st_ctime_ns)
+        if time.time_ns() - changed < self._settled * 1e9:
+            return ""
+        return f"{details.st_size}:{details.st_mtime_ns}:{details.st_ctime_ns}:{details.st_ino}"
+
+    def taken(self) -> None:
+        """Nothing is noted."""
 
     def open(self, record_id: str) -> BinaryIO:
         parts = record_id.split("/")
@@ -128,13 +171,20 @@ class DirectoryConnector:
             raise RecordUnavailable("not a plain file")
         return file
 
-    def _ids(self, folder: Path, prefix: str) -> Iterator[str]:
+    def _files(self, folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+            entries = [entry for entry in listing if not entry.name.startswith(".")]
+        entries.sort(key=lambda entry: (_media_of(entry.name) == FHIR_JSON, entry.name))
+        inner = []
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
             if entry.is_dir(follow_symlinks=False):
-                yield from self._ids(Path(entry.path), f"{prefix}{entry.name}/")
+                inner.append(entry.name)
             else:
-                yield prefix + entry.name
+                yield prefix + entry.name, entry
+        del entries
+        for name in sorted(inner):
+            yield from self._files(folder / name, f"{prefix}{name}/")
+
+
+def _media_of(name: str) -> str | None:
+    return MEDIA.get(Path(name).suffix.lower())

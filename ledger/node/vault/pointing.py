@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
+from ledger.chain.pointer import SALT_SIZE, Pointer, commitment
 from ledger.chain.tokens import LabelKey, tokens_root
 from ledger.fhir.labels import sensitivity_lineage
 from ledger.fhir.records import Description
@@ -48,7 +48,8 @@ def make_pointer(
     holder: str,
     subject: str,
     media: str,
-    content: bytes,
+    digest: bytes,
+    size: int,
     description: Description,
     salts: Salts,
     replaces: bytes,
@@ -60,7 +61,8 @@ def make_pointer(
         holder: institution id.
         subject: pseudonym, in place of the patient reference in ``description``.
         media: media type.
-        content: the exact bytes.
+        digest: `record_digest` of the exact bytes under the record's own salt.
+        size: how many bytes.
         description: what the record says of itself.
         salts: the record's own.
         replaces: name of the record that this one supersedes, or empty.
@@ -73,8 +75,8 @@ def make_pointer(
         holder=holder,
         subject=subject,
         kind=description.kind,
-        digest=record_digest(salts.digest, content),
-        size=len(content),
+        digest=digest,
+        size=size,
         media=media,
         start=description.start,
         end=description.end,

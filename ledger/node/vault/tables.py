@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
+
+from ledger.chain.codec import decode_value
+from ledger.chain.pointer import Pointer, pointer_from_value
 
 metadata = sa.MetaData()
 
@@ -33,7 +37,13 @@ records = sa.Table(
     sa.Column("announced", sa.Boolean, nullable=False),  # its successor is known to the chain
     sa.Column("batch", sa.ForeignKey("batches.id"), index=True),
     sa.Column("place", sa.Integer),
+    # By what a pass sees that it need not read the record again: the source's stamp, the patient
+    # reference in it, a print of the patient's label key.
+    sa.Column("stamp", sa.Text, nullable=False, server_default=""),
+    sa.Column("reference", sa.Text, nullable=False, server_default=""),
+    sa.Column("labelled", sa.Text, nullable=False, server_default=""),
 )
+sa.Index("outdated", records.c.id, sqlite_where=sa.and_(~records.c.current, ~records.c.announced))
 
 #: The lists of tokens that open what pointers say of labels and codes, as canonical bytes.
 openings = sa.Table(
@@ -42,6 +52,37 @@ openings = sa.Table(
     sa.Column("name", sa.LargeBinary, primary_key=True),
     sa.Column("tokens", sa.LargeBinary, nullable=False),
 )
+
+
+#: The records that the pass which is running has met.
+seen = sa.Table("seen", metadata, sa.Column("record", sa.Integer, primary_key=True))
+
+#: One row for each pass over the source, kept up to date while it runs.
+passes = sa.Table(
+    "passes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("began", sa.BigInteger, nullable=False),  # ms since 1970 UTC, as all times here
+    sa.Column("changed", sa.BigInteger, nullable=False),
+    sa.Column("ended", sa.BigInteger),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("counts", sa.Text, nullable=False),  # JSON
+    sa.Column("error", sa.Text, nullable=False, server_default=""),
+)
+
+_POINTER_LIMIT: Final = 4096
+
+
+def pointer_of(leaf: bytes) -> Pointer:
+    """The pointer in a row."""
+    return pointer_from_value(decode_value(leaf, limit=_POINTER_LIMIT))
+
+
+def tokens_of(stored: bytes | None) -> tuple[bytes, ...]:
+    """The tokens in a row of `openings`, if there is one."""
+    if stored is None:
+        return ()
+    return msgspec.convert(decode_value(stored, limit=_POINTER_LIMIT), tuple[bytes, ...])
 
 
 class VaultUnusable(Exception):
@@ -56,9 +97,21 @@ def open_tables(path: Path) -> sa.Engine:
         engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(engine, "connect", _prepare)
         metadata.create_all(engine)
+        _add_columns(engine)
     except (OSError, sa.exc.DBAPIError) as error:
         raise VaultUnusable(f"{path}: {error}") from None
     return engine
+
+
+def _add_columns(engine: sa.Engine) -> None:
+    """Give a vault of an earlier version the columns that it lacks."""
+    present = {column["name"] for column in sa.inspect(engine).get_columns("records")}
+    with engine.begin() as connection:
+        for name in ("stamp", "reference", "labelled"):
+            if name not in present:
+                connection.exec_driver_sql(
+                    f"ALTER TABLE records ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+                )
 
 
 def _prepare(connection: Any, _record: object) -> None:

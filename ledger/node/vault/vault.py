@@ -10,34 +10,34 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
 from ledger.chain import merkle
-from ledger.chain.codec import decode_value, encode
 from ledger.chain.exchange import Shown
-from ledger.chain.pointer import Pointer, pointer_from_value
+from ledger.chain.pointer import Pointer
 from ledger.chain.tokens import LabelKey
-from ledger.fhir.records import Description
-from ledger.node.vault.connector import Connector, RecordUnavailable, SourceRecord
-from ledger.node.vault.intake import TakeIn, described
+from ledger.node.vault.connector import Connector, RecordUnavailable
+from ledger.node.vault.intake import TakeIn
 from ledger.node.vault.opened import OpenedRecord, RecordAltered
-from ledger.node.vault.pointing import Salts, make_pointer, opening_of
-from ledger.node.vault.tables import batches, open_tables, openings, records
+from ledger.node.vault.passes import PassLog, Standing, standing
+from ledger.node.vault.pointing import Salts
+from ledger.node.vault.tables import (
+    batches,
+    open_tables,
+    openings,
+    pointer_of,
+    records,
+    tokens_of,
+)
+from ledger.node.vault.taking import Pass, Rules
 
-T = TypeVar("T")
-
-#: Records that are written in one database transaction.
-CHUNK: Final = 500
 #: Batches whose leaf hashes are kept in memory for making proofs.
 CACHED_BATCHES: Final = 64
-_POINTER_LIMIT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class Batch:
 
     root: bytes
     size: int
+
+
+class Supersession(NamedTuple):
+    """A record that another one replaces: its number in the vault, its name, the other's name."""
+
+    record: int
+    old: bytes
+    new: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Vault:
         subjects: Mapping[str, str],
         holder: str,
         now: int,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[TakeIn], None] | None = None,
         *,
         label_keys: Mapping[str, LabelKey] | None = None,
     ) -> TakeIn:
@@ -121,75 +129,21 @@ class Vault:
             subjects: patient reference, such as ``Patient/f001``, to pseudonym.
             holder: institution id.
             now: milliseconds since 1970 UTC, kept with the entry.
-            progress: called with the number of items seen so far.
+            progress: told after every chunk of the source what was found so far.
             label_keys: pseudonym to the key under which that patient's labels become tokens. A
                 patient who gets one later gets new pointers with the next look.
         """
-        report = TakeIn()
-        keys = label_keys or {}
-        known = set(self._sources())
-        for chunk in _chunks(described(self._connector, report), CHUNK):
-            self._take_chunk(chunk, subjects, keys, holder, now, report)
-            known.difference_update(item.id for item, _ in chunk)
-            if progress is not None:
-                progress(report.seen)
-        report.missing = len(known)
-        return report
+        rules = Rules(subjects, label_keys or {}, holder, now)
+        told = _ignored if progress is None else progress
+        return Pass(self._engine, self._connector, self._entropy, rules, told).run()
 
-    def _take_chunk(
-        self,
-        chunk: Sequence[tuple[SourceRecord, Description]],
-        subjects: Mapping[str, str],
-        keys: Mapping[str, LabelKey],
-        holder: str,
-        now: int,
-        report: TakeIn,
-    ) -> None:
-        rows: list[dict[str, Any]] = []
-        opened: list[dict[str, Any]] = []
-        outdated: list[bytes] = []
-        with self._engine.begin() as connection:
-            query = sa.select(records).where(
-                records.c.current, records.c.source.in_([item.id for item, _ in chunk])
-            )
-            known = {row.source: row for row in connection.execute(query)}
-            for item, description in chunk:
-                subject = subjects.get(description.subject)
-                if subject is None:
-                    report.no_subject += 1
-                    continue
-                key = keys.get(subject)
-                what = (holder, subject, item.media, item.content, description)
-                earlier = known.get(item.id)
-                if earlier is not None:
-                    replaced = _pointer(earlier.pointer).replaces
-                    again = make_pointer(*what, Salts.unpack(earlier.salts), replaced, key)
-                    if again.leaf() == earlier.pointer:
-                        report.unchanged += 1
-                        continue
-                    outdated.append(earlier.name)
-                    report.changed += 1
-                else:
-                    report.new += 1
-                salts = Salts.fresh(self._entropy)
-                replaced = earlier.name if earlier is not None else b""
-                pointer = make_pointer(*what, salts, replaced, key)
-                if tokens := opening_of(description, key, salts):
-                    opened.append({"name": pointer.name(), "tokens": encode(list(tokens))})
-                rows.append(
-                    {
-                        "name": pointer.name(), "source": item.id, "subject": subject,
-                        "pointer": pointer.leaf(), "salts": salts.pack(), "taken": now,
-                        "current": True, "announced": False,
-                    }
-                )  # fmt: skip
-            if outdated:
-                gone = sa.update(records).where(records.c.name.in_(outdated))
-                connection.execute(gone.values(current=False))
-            if rows:
-                connection.execute(sa.insert(records), rows)
-            if opened:
-                connection.execute(sa.insert(openings), opened)
+    def passing(self, clock: Callable[[], int]) -> PassLog:
+        """Where a pass writes down how far it is."""
+        return PassLog(self._engine, clock)
+
+    def standing(self) -> Standing:
+        """What the vault holds, and how far the newest pass is."""
+        return standing(self._engine)
 
     # --- anchoring -----------------------------------------------------------------------------
 
@@ -199,25 +153,35 @@ class Vault:
         Records that are in none yet are put into new ones. A batch never changes once it is made,
         so a holder that stops before its anchoring is final asks for the same root again.
         """
+        while self._batch(size):
+            pass
+        waiting = sa.select(batches.c.root, batches.c.size).where(batches.c.height.is_(None))
+        with self._engine.connect() as connection:
+            rows = connection.execute(waiting.order_by(batches.c.id)).all()
+        return [Batch(row.root, row.size) for row in rows]
+
+    def _batch(self, size: int) -> bool:
+        """Make one batch of records that are in none yet; whether there were any."""
+        loose = (
+            sa.select(records.c.id, records.c.name)
+            .where(records.c.batch.is_(None))
+            .order_by(records.c.id)
+            .limit(size)
+        )
         with self._engine.begin() as connection:
-            loose = connection.execute(
-                sa.select(records.c.id, records.c.name)
-                .where(records.c.batch.is_(None))
-                .order_by(records.c.id)
-            ).all()
-            for rows in _chunks(loose, size):
-                root = merkle.root_of_hashes([row.name for row in rows])
-                made = connection.execute(sa.insert(batches).values(root=root, size=len(rows)))
-                (batch,) = made.inserted_primary_key or (None,)
-                connection.execute(
-                    sa.update(records)
-                    .where(records.c.id == sa.bindparam("record"))
-                    .values(batch=batch, place=sa.bindparam("at")),
-                    [{"record": row.id, "at": place} for place, row in enumerate(rows)],
-                )
-            waiting = sa.select(batches.c.root, batches.c.size).where(batches.c.height.is_(None))
-            rows_waiting = connection.execute(waiting.order_by(batches.c.id)).all()
-        return [Batch(row.root, row.size) for row in rows_waiting]
+            rows = connection.execute(loose).all()
+            if not rows:
+                return False
+            root = merkle.root_of_hashes([row.name for row in rows])
+            made = connection.execute(sa.insert(batches).values(root=root, size=len(rows)))
+            (batch,) = made.inserted_primary_key or (None,)
+            connection.execute(
+                sa.update(records)
+                .where(records.c.id == sa.bindparam("record"))
+                .values(batch=batch, place=sa.bindparam("at")),
+                [{"record": row.id, "at": place} for place, row in enumerate(rows)],
+            )
+        return True
 
     def anchored(self, root: bytes, height: int) -> None:
         """Note that a batch is on the chain since the block of ``height``."""
@@ -225,23 +189,27 @@ class Vault:
             change = sa.update(batches).where(batches.c.root == root, batches.c.height.is_(None))
             connection.execute(change.values(height=height))
 
-    def supersessions(self) -> list[tuple[bytes, bytes]]:
-        """(old, new) names of anchored records whose replacement the chain does not know yet."""
+    def supersessions(self, after: int = 0, limit: int = 1_000) -> list[Supersession]:
+        """Anchored records whose replacement is anchored too and not yet told to the chain, by
+        the order in which they were taken in: up to ``limit`` of those behind ``after``."""
         old, new = records.alias("old"), records.alias("new")
-        before, after = batches.alias("before"), batches.alias("after")
+        before, anchored = batches.alias("before"), batches.alias("anchored")
         query = (
-            sa.select(old.c.name, new.c.pointer, new.c.name.label("successor"))
+            sa.select(old.c.id, old.c.name, new.c.pointer, new.c.name.label("successor"))
             .join(new, (new.c.source == old.c.source) & (new.c.id > old.c.id))
             .join(before, (before.c.id == old.c.batch) & before.c.height.is_not(None))
-            .join(after, (after.c.id == new.c.batch) & after.c.height.is_not(None))
-            .where(~old.c.current, ~old.c.announced)
+            .join(anchored, (anchored.c.id == new.c.batch) & anchored.c.height.is_not(None))
+            .where(~old.c.current, ~old.c.announced, old.c.id > after)
             .order_by(old.c.id, new.c.id)
         )
+        found = []
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [
-            (row.name, row.successor) for row in rows if _pointer(row.pointer).replaces == row.name
-        ]
+            for row in connection.execute(query):
+                if pointer_of(row.pointer).replaces == row.name:
+                    found.append(Supersession(row.id, row.name, row.successor))
+                if len(found) == limit:
+                    break
+        return found
 
     def announced(self, old: bytes) -> None:
         """Note that the chain knows a record as superseded."""
@@ -276,7 +244,7 @@ class Vault:
         with self._engine.connect() as connection:
             rows = connection.execute(query.order_by(records.c.id)).all()
             return [
-                Shown(_pointer(row.pointer), self._proof(connection, row), _tokens(row.tokens))
+                Shown(pointer_of(row.pointer), self._proof(connection, row), tokens_of(row.tokens))
                 for row in rows
             ]
 
@@ -336,10 +304,6 @@ class Vault:
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one()
 
-    def _sources(self) -> list[str]:
-        with self._engine.connect() as connection:
-            return list(connection.scalars(sa.select(records.c.source).where(records.c.current)))
-
 
 def _entries() -> sa.Select[Any]:
     return sa.select(records, batches.c.root, batches.c.size, batches.c.height).join(
@@ -349,22 +313,10 @@ def _entries() -> sa.Select[Any]:
 
 def _entry(row: sa.Row[Any]) -> Entry:
     return Entry(
-        row.name, row.source, _pointer(row.pointer), Salts.unpack(row.salts), row.current,
+        row.name, row.source, pointer_of(row.pointer), Salts.unpack(row.salts), row.current,
         row.height,
     )  # fmt: skip
 
 
-def _pointer(leaf: bytes) -> Pointer:
-    return pointer_from_value(decode_value(leaf, limit=_POINTER_LIMIT))
-
-
-def _tokens(stored: bytes | None) -> tuple[bytes, ...]:
-    if stored is None:
-        return ()
-    return msgspec.convert(decode_value(stored, limit=_POINTER_LIMIT), tuple[bytes, ...])
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+def _ignored(_report: TakeIn) -> None:
+    """Nobody wants to know."""

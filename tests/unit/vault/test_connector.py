@@ -7,6 +7,7 @@ from ledger.node.vault.connector import (
     Problem,
     RecordUnavailable,
     SourceRecord,
+    read_resource,
 )
 
 
@@ -24,11 +25,12 @@ def source(tmp_path):
 def test_records_come_in_a_stable_order_with_their_exact_bytes(source):
     connector = DirectoryConnector(source)
     expected = [
-        SourceRecord("a.pdf", "application/pdf", b"%PDF-1.7"),
-        SourceRecord("b.json", "application/fhir+json", b'{"b": 1}'),
-        SourceRecord("ward/c.dcm", "application/dicom", b"DICM"),
+        SourceRecord("a.pdf", "application/pdf"),
+        SourceRecord("b.json", "application/fhir+json"),
+        SourceRecord("ward/c.dcm", "application/dicom"),
     ]
     assert list(connector.records()) == expected == list(connector.records())
+    assert read_resource(connector, "b.json") == b'{"b": 1}'
     with connector.open("ward/c.dcm") as file:
         assert file.read() == b"DICM"
 
@@ -60,10 +62,31 @@ def test_a_pipe_does_not_block_the_reader(source):
         DirectoryConnector(source).open("pipe.json")
 
 
-def test_a_file_above_the_limit_is_reported_and_not_read(source):
+def test_a_resource_above_the_limit_is_not_read(source):
     (source / "big.json").write_bytes(b" " * 101)
-    connector = DirectoryConnector(source, limit=100)
-    assert Problem("big.json", "larger than 100 bytes") in list(connector.records())
+    connector = DirectoryConnector(source)
+    assert read_resource(connector, "big.json", 101) == b" " * 101
+    with pytest.raises(RecordUnavailable, match="larger than 100 bytes"):
+        read_resource(connector, "big.json", 100)
+
+
+def test_a_stamp_changes_with_a_file_and_is_none_while_a_change_could_hide(source):
+    stamps = [item.stamp for item in DirectoryConnector(source, settled=0).records()]
+    assert len(set(stamps)) == 3
+    assert stamps == [item.stamp for item in DirectoryConnector(source, settled=0).records()]
+    (source / "b.json").write_bytes(b'{"b": 2}')
+    again = [item.stamp for item in DirectoryConnector(source, settled=0).records()]
+    assert [old == new for old, new in zip(stamps, again, strict=True)] == [True, False, True]
+    assert {item.stamp for item in DirectoryConnector(source).records()} == {""}
+
+
+def test_opaque_files_of_a_folder_come_before_its_resources_and_inner_folders_after(source):
+    for name in ("z.pdf", "c.json", "ward/a.json", "ward/z.png"):
+        (source / name).write_bytes(b"{}")
+    ids = [item.id for item in DirectoryConnector(source).records()]
+    assert ids == [
+        "a.pdf", "z.pdf", "b.json", "c.json", "ward/c.dcm", "ward/z.png", "ward/a.json",
+    ]  # fmt: skip
 
 
 def test_files_of_unknown_kinds_are_reported_and_hidden_ones_passed_over(source):

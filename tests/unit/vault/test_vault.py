@@ -111,13 +111,13 @@ def test_a_vault_that_was_closed_goes_on_where_it_was(vault, tmp_path, source):
 
 
 def test_a_pass_that_was_broken_off_is_completed_by_the_next(vault, monkeypatch):
-    monkeypatch.setattr("ledger.node.vault.vault.CHUNK", 1)
+    monkeypatch.setattr("ledger.node.vault.intake.CHUNK", 1)
 
     class Stopped(Exception):
         pass
 
-    def stop_at_second(seen):
-        if seen == 2:
+    def stop_at_second(report):
+        if report.seen == 2:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -156,7 +156,7 @@ def test_a_changed_record_gets_a_pointer_that_replaces_the_old_one(vault, source
     assert new.pointer.replaces == old.name
     assert vault.supersessions() == []
     anchor(vault, height=9)
-    assert vault.supersessions() == [(old.name, new.name)]
+    assert [each[1:] for each in vault.supersessions()] == [(old.name, new.name)]
     vault.announced(old.name)
     assert vault.supersessions() == []
     assert new.pointer in [pointer for pointer, *_ in vault.pointers_of(ONE)]
@@ -171,7 +171,7 @@ def test_a_record_that_was_changed_twice_is_superseded_step_by_step(vault, sourc
         (source / "a.json").write_bytes(observation(value=value))
         take(vault)
     anchor(vault)
-    pairs = vault.supersessions()
+    pairs = [each[1:] for each in vault.supersessions()]
     assert len(pairs) == 2
     assert pairs[0][1] == pairs[1][0]
 
@@ -229,8 +229,8 @@ def test_a_scan_belongs_to_the_patient_of_the_document_that_names_it(vault, sour
 
 def test_progress_is_told_as_records_are_seen(vault):
     seen = []
-    vault.take_in(SUBJECTS, "east", now=0, progress=seen.append)
-    assert seen == [3]
+    vault.take_in(SUBJECTS, "east", now=0, progress=lambda report: seen.append(report.seen))
+    assert seen == [3, 3]
 
 
 def test_only_the_owner_can_read_the_vault_file(vault, tmp_path):
