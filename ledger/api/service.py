@@ -19,8 +19,9 @@ from ledger.chain.handover import Trust
 from ledger.chain.receipt import Handover, Receipt
 from ledger.chain.result import CallResult, Result
 from ledger.chain.statetree import StateProof
+from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
-from ledger.node.agent import Acted
+from ledger.node.agent import Acted, Prepared
 from ledger.node.answers import (
     Archived,
     Cursor,
@@ -32,6 +33,7 @@ from ledger.node.answers import (
     Submission,
     ValidatorStatus,
 )
+from ledger.node.consentindex import ConsentIndex
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.reading.room import ReadingRoom
@@ -48,6 +50,7 @@ __all__ = [
     "NotPermitted",
     "Passed",
     "PeerStatus",
+    "Prepared",
     "Selection",
     "Status",
     "Submission",
@@ -89,6 +92,16 @@ class NodeService(Protocol):
             TimeoutError: it was not final in time; it may become so.
             Malformed: no transaction can hold these calls.
         """
+
+    def prepare(
+        self, calls: Sequence[Call], signers: Sequence[bytes], *, by_node: bool = False
+    ) -> Prepared:
+        """A transaction for others to sign; with ``by_node`` the node signs first. Raises
+        `Malformed` where no transaction can hold this."""
+
+    async def complete(self, prepared: Prepared, signatures: Sequence[bytes]) -> Acted:
+        """Co-sign and send what was prepared with ``by_node``, and wait until it is final. Raises
+        `Malformed` for signatures that are not good, otherwise as `act` does."""
 
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         """Return when the transaction is final, or when the time is up."""
@@ -142,6 +155,17 @@ class NodeService(Protocol):
     ) -> AsyncGenerator[LedgerEvent | Passed, None]:
         """The selected events behind ``after`` in order, then new ones as blocks become final, and
         now and then how far it got; endless."""
+
+    @property
+    def consents(self) -> ConsentIndex:
+        """The index of all consents on the chain."""
+
+    def label_key(self, subject: str) -> LabelKey | None:
+        """The key of a patient's labels, where this institution has it."""
+
+    def subject_of(self, reference: str) -> str:
+        """The pseudonym of a patient by this institution's own reference (``Patient/123``), or
+        nothing."""
 
     async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
         """A permitted record, sealed, in pieces, from chunk ``first`` on. To be closed when it is

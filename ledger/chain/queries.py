@@ -76,6 +76,12 @@ class Queries:
             )
             .order_by(state.id)
         )
+        self.written_under = query(
+            select(state.id, state.key, state.height, state.value)
+            .where(state.map == bindparam("map"), state.id > bindparam("after"))
+            .order_by(state.id)
+            .limit(bindparam("rows"))
+        )
         self.entry = query(
             select(state.key, state.value)
             .where(state.name == bindparam("name"), state.height <= height)

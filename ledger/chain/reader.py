@@ -264,6 +264,23 @@ class StoreReader:
         mark = self.mark(NUMBERED_MARK)
         return mark[0] if mark else 0
 
+    def written_under(
+        self, prefix: bytes, after: int, rows: int
+    ) -> list[tuple[int, bytes, int, bytes | None]]:
+        """The next writes to entries whose key starts with ``prefix``, in the order of writing.
+
+        Args:
+            prefix: ``contract/map/`` or longer.
+            after: number of the last row that the caller has seen; 0 for none.
+            rows: how many rows of the map are looked at.
+
+        Returns:
+            Number of the row, key, height and value (None where it was deleted), for each. Rows of
+            other maps whose number is the same are among them with the key that they have.
+        """
+        found = self._database.all(self._queries.written_under, (map_number(prefix), after, rows))
+        return [(number, key, height, value) for number, key, height, value in found]
+
     def tree_height(self, height: int | None = None) -> int | None:
         """The height of the root tile in force at a height; None for an empty store."""
         at = self.height() if height is None else height

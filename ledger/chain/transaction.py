@@ -65,7 +65,8 @@ class Transaction:
         self.id = hashing.TRANSACTION(envelope.body)
 
 
-def _check_body(body: Body) -> None:
+def check_body(body: Body) -> None:
+    """Refuse a body that no transaction can have; raises `Malformed`."""
     if len(body.chain) != hashing.HASH_SIZE:
         raise Malformed("chain id is not 32 bytes")
     if len(body.nonce) > limits.MAX_NONCE_BYTES:
@@ -99,7 +100,7 @@ def decode_transaction(raw: bytes) -> Transaction:
     """
     envelope = decode(raw, Envelope, limit=limits.MAX_TRANSACTION_BYTES)
     body = decode(envelope.body, Body, limit=limits.MAX_TRANSACTION_BYTES)
-    _check_body(body)
+    check_body(body)
     if len(envelope.signatures) != len(body.signers):
         raise Malformed("as many signatures as signers are needed")
     if any(len(signature) > limits.MAX_SIGNATURE_BYTES for signature in envelope.signatures):
@@ -123,7 +124,7 @@ def sign_transaction(body: Body, *keys: SigningKey) -> Transaction:
     Raises:
         Malformed: the body is not well-formed or the keys are not those of its signers.
     """
-    _check_body(body)
+    check_body(body)
     if tuple(key.public for key in keys) != body.signers:
         raise Malformed("the signing keys are not those of the body's signers")
     encoded = encode(body)

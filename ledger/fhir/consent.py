@@ -46,10 +46,12 @@ class Computable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A consent that a human must clarify; ``problems`` is never empty."""
+    """A consent that a human must clarify; ``problems`` is never empty. ``structural``: it is not
+    even a Consent of R4."""
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    structural: bool = False
 
 
 def import_consent(resource: Mapping[str, Any], directory: Directory) -> Computable | Refused:
@@ -61,7 +63,7 @@ def import_consent(resource: Mapping[str, Any], directory: Directory) -> Computa
     findings = Findings()
     _check_structure(resource, findings)
     if findings.problems:
-        return Refused(tuple(findings.problems), ())
+        return Refused(tuple(findings.problems), (), structural=True)
     directory = contained.with_recipients(resource, directory)
     subject, speaker = _check_frame(resource, directory, findings)
     rules = _rules(resource, Reader(directory, directory.label_keys.get(subject), findings))

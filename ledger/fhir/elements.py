@@ -120,8 +120,9 @@ def literal(reference: Mapping[str, Any]) -> str:
     if isinstance(text, str):
         return text
     named = reference.get("identifier")
-    if isinstance(named, Mapping) and named.get("system") in NAMED_TYPE:
-        return f"{NAMED_TYPE[named['system']]}/{named.get('value', '')}"
+    system = named.get("system") if isinstance(named, Mapping) else None
+    if isinstance(named, Mapping) and isinstance(system, str) and system in NAMED_TYPE:
+        return f"{NAMED_TYPE[system]}/{named.get('value', '')}"
     return ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from ledger.fhir import times
+from ledger.fhir import elements, times
 
 MAX_PARAMETERS: Final = 40
 MAX_ALTERNATIVES: Final = 50
@@ -211,6 +211,9 @@ def _criterion(parameter: Parameter, modifier: str, text: str, base: str) -> Cri
         raise BadQuery(parameter.name, f"1 to {MAX_ALTERNATIVES} alternatives")
     if any(len(part) > MAX_VALUE for part in alternatives):
         raise BadQuery(parameter.name, "too long")
+    if modifier == "identifier":
+        named = tuple(_identified(parameter, part) for part in alternatives)
+        return Criterion(parameter, "", named)
     reads = _READS[parameter.kind]
     values = tuple(reads(parameter, modifier if typed else "", part, base) for part in alternatives)
     return Criterion(parameter, "" if typed else modifier, values)
@@ -254,6 +257,13 @@ def _reference(parameter: Parameter, typed: str, text: str, base: str) -> tuple[
             raise BadQuery(parameter.name, f"not a {typed}")
         return (plain,)
     return tuple(f"{kind}/{plain}" for kind in ((typed,) if typed else parameter.targets))
+
+
+def _identified(parameter: Parameter, text: str) -> tuple[str, ...]:
+    """The reference that a logical one with one of our systems stands for."""
+    system, value = _token(parameter, "", text, "")
+    kind = elements.NAMED_TYPE.get(system or "")
+    return (f"{kind}/{value}",) if kind in parameter.targets and value else ()
 
 
 def _date(parameter: Parameter, typed: str, text: str, base: str) -> Moment:
@@ -353,9 +363,12 @@ def concepts(value: object) -> Iterator[tuple[str, str]]:
 
 
 def references(value: object) -> Iterator[str]:
-    """The literal references of a Reference or a list of them."""
+    """What a Reference or a list of them refers to, as ``Type/id``; logical references with one of
+    our systems are among them."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
-    elif isinstance(value, dict) and isinstance(value.get("reference"), str):
-        yield value["reference"]
+    elif isinstance(value, dict):
+        found = elements.literal(value)
+        if found:
+            yield found

@@ -6,9 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ledger.chain import limits
+from ledger.chain.codec import Malformed, decode, encode
 from ledger.chain.result import CallResult, Result
-from ledger.chain.transaction import Body, Call, Transaction, sign_transaction
+from ledger.chain.transaction import (
+    Body,
+    Call,
+    Envelope,
+    Transaction,
+    check_body,
+    decode_transaction,
+    sign_transaction,
+    verify_signatures,
+)
 from ledger.contracts.replica import Replica
+from ledger.crypto import hashing
 from ledger.crypto.keys import SigningKey
 from ledger.node.inbox import Inbox
 from ledger.node.reads import ChainReads
@@ -25,6 +36,14 @@ class Acted(NamedTuple):
     tx_id: bytes
     height: int
     result: Result
+
+
+class Prepared(NamedTuple):
+    """A transaction that waits for its signatures: the encoded body, and the id to be signed."""
+
+    body: bytes
+    id: bytes
+    valid_until: int
 
 
 class Agent:
@@ -51,17 +70,59 @@ class Agent:
     def _signed(
         self, calls: Sequence[Call], keys: Sequence[SigningKey], *, atomic: bool
     ) -> Transaction:
+        body = self._body(calls, [key.public for key in keys], atomic=atomic)
+        return sign_transaction(body, *keys)
+
+    def _body(self, calls: Sequence[Call], signers: Sequence[bytes], *, atomic: bool) -> Body:
         head, parameters = self._replica.head, self._replica.parameters
-        body = Body(
+        return Body(
             chain=head.chain,
             nonce=self._entropy(limits.MAX_NONCE_BYTES),
             valid_from=head.height,
             valid_until=head.height + min(OWN_WINDOW, parameters.validity_window),
             atomic=atomic,
             calls=tuple(calls),
-            signers=tuple(key.public for key in keys),
+            signers=tuple(signers),
         )
-        return sign_transaction(body, *keys)
+
+    def prepare(
+        self, calls: Sequence[Call], signers: Sequence[bytes], *, by_node: bool = False
+    ) -> Prepared:
+        """A transaction for others to sign, whole or not at all; first by this node if so asked.
+
+        Args:
+            calls: what it does; one that fails undoes all.
+            signers: wire public keys, the caller first.
+            by_node: whether this node is the caller, before them.
+
+        Raises:
+            Malformed: no transaction can hold this.
+        """
+        keys = [self._key().public, *signers] if by_node else list(signers)
+        body = self._body(calls, keys, atomic=True)
+        check_body(body)
+        encoded = encode(body)
+        return Prepared(encoded, hashing.TRANSACTION(encoded), body.valid_until)
+
+    def countersign(self, prepared: Prepared, signatures: Sequence[bytes]) -> Transaction:
+        """A transaction that was prepared with this node as its caller, with all its signatures.
+
+        Raises:
+            Malformed: these are not the signatures of the others.
+        """
+        body = decode(prepared.body, Body, limit=limits.MAX_TRANSACTION_BYTES)
+        key = self._key()
+        if body.signers[0] != key.public:
+            raise Malformed("this node's key has changed since")
+        raw = encode(Envelope(prepared.body, (key.sign(prepared.id), *signatures)))
+        transaction = decode_transaction(raw)
+        if not verify_signatures(transaction):
+            raise Malformed("a signature is not good")
+        return transaction
+
+    async def send(self, transaction: Transaction) -> Acted:
+        """Send what others signed; raises as `perform` does."""
+        return await self._final(transaction)
 
     async def perform(self, call: Call) -> tuple[int, CallResult]:
         """Send one call signed by this node; its height and result once it is final.

@@ -146,6 +146,14 @@ class RecordDesk:
         metrics.records.labels("waiting").set(standing.waiting)
         metrics.anchoring.set(self._clock() / 1000)
 
+    def label_key(self, subject: str) -> LabelKey | None:
+        """The key under which a patient's labels become tokens, where this holder has it."""
+        return self._label_keys().get(subject)
+
+    def subject_of(self, reference: str) -> str:
+        """The pseudonym of a patient by the hospital's own reference, or nothing."""
+        return self._subjects().get(reference, "")
+
     def _subjects(self) -> dict[str, str]:
         return self._texts(SUBJECTS_FILE)
 

@@ -10,11 +10,13 @@ from prometheus_client import CollectorRegistry
 from ledger.chain.database import StoreUnusable
 from ledger.chain.exchange import Shown
 from ledger.chain.handover import Trust
+from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
 from ledger.client.verify import trust_in
 from ledger.contracts.replica import Replica
-from ledger.node.agent import Acted, Agent
+from ledger.node.agent import Acted, Agent, Prepared
 from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
+from ledger.node.consentindex import ConsentIndex
 from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
 from ledger.node.events import EventFeed, Passed
@@ -82,6 +84,7 @@ class Service(ChainReads):
         self._board = board
         self._metrics = metrics
         self._room = room
+        self._consents: ConsentIndex | None = None
         self._agent = agent
         self._custody = custody
         self._retrieval = Retrieval(
@@ -161,6 +164,27 @@ class Service(ChainReads):
         keys = [await asyncio.to_thread(self._custody.key_of, who) for who in (person, *cosigners)]
         return await self._agent.act(keys, calls, atomic=atomic)
 
+    def prepare(
+        self, calls: Sequence[Call], signers: Sequence[bytes], *, by_node: bool = False
+    ) -> Prepared:
+        """A transaction for others to sign; with ``by_node`` this node signs first.
+
+        Raises:
+            Malformed: no transaction can hold this.
+        """
+        return self._agent.prepare(calls, signers, by_node=by_node)
+
+    async def complete(self, prepared: Prepared, signatures: Sequence[bytes]) -> Acted:
+        """Co-sign and send what was prepared with ``by_node``, and wait until it is final.
+
+        Raises:
+            Malformed: these are not the signatures of the others.
+            PermissionError, TimeoutError: as `act` does.
+        """
+        if self._dispute.halted:
+            raise PermissionError(f"{_HALTED.code}: {_HALTED.detail}")
+        return await self._agent.send(self._agent.countersign(prepared, signatures))
+
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         await self._inbox.wait(tx_id, timeout_s)
 
@@ -171,6 +195,24 @@ class Service(ChainReads):
         self, after: Cursor, selection: Selection = ALL
     ) -> AsyncGenerator[LedgerEvent | Passed, None]:
         return self._feed.follow(after, selection)
+
+    # --- consents ------------------------------------------------------------------------------
+
+    @property
+    def consents(self) -> ConsentIndex:
+        """The index of all consents, made when it is first asked for."""
+        if self._consents is None:
+            place = self._home.path / "index" / "consents.db"
+            self._consents = ConsentIndex(self._replica.store, place)
+        return self._consents
+
+    def label_key(self, subject: str) -> LabelKey | None:
+        """The key of a patient's labels, where this institution has it."""
+        return None if self._desk is None else self._desk.label_key(subject)
+
+    def subject_of(self, reference: str) -> str:
+        """The pseudonym of a patient by this institution's own reference, or nothing."""
+        return "" if self._desk is None else self._desk.subject_of(reference)
 
     # --- records -------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ somebody waits for a transaction.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import AsyncGenerator, Sequence
 from functools import cached_property
@@ -20,7 +21,7 @@ from ledger.chain.block import (
     Header,
     commit_digest,
 )
-from ledger.chain.codec import Malformed
+from ledger.chain.codec import Malformed, encode
 from ledger.chain.database import StoreUnusable
 from ledger.chain.genesis import read_genesis
 from ledger.chain.handover import Trust
@@ -29,17 +30,28 @@ from ledger.chain.result import CallResult, Result, decode_result
 from ledger.chain.rules import proposer_of
 from ledger.chain.statetree import StateProof, StateTree
 from ledger.chain.store import Store
-from ledger.chain.transaction import Call, Transaction, decode_transaction, verify_signatures
+from ledger.chain.tokens import LabelKey
+from ledger.chain.transaction import (
+    Body,
+    Call,
+    Envelope,
+    Transaction,
+    check_body,
+    decode_transaction,
+    verify_signatures,
+)
 from ledger.client.builder import Account, build
 from ledger.client.verify import trust_in
 from ledger.contracts import blocks
 from ledger.contracts.machine import BlockContext
 from ledger.contracts.replica import Replica
+from ledger.crypto import hashing
 from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
-from ledger.node.agent import Acted
+from ledger.node.agent import Acted, Prepared
 from ledger.node.answers import Archived, Cursor, LedgerEvent, NotPermitted, Status, Submission
 from ledger.node.archives import ArchiveShelf
+from ledger.node.consentindex import ConsentIndex
 from ledger.node.custody import NoHeldKey
 from ledger.node.desk import AnswerBroken
 from ledger.node.events import EventFeed, Passed
@@ -136,6 +148,10 @@ class LocalService:
         self.records: dict[bytes, bytes] = {}
         #: Set by `keep_lists`.
         self.reading: ReadingRoom | None = None
+
+        self.consents = ConsentIndex(self._store)
+        self.label_keys: dict[str, LabelKey] = {}
+        self.subjects: dict[str, str] = {}
         #: Keys of the staff that this node holds, by person id.
         self.custody: dict[str, SigningKey] = {}
         self.own_records = None
@@ -200,6 +216,9 @@ class LocalService:
             raise NoHeldKey(f"no key is held for {person}")
         signers = [Account(key) for key in (*keys, self._keys[self.node]) if key is not None]
         made = build(self.chain, self.head().height, 100, calls, signers, atomic=atomic)
+        return await self._sent(made)
+
+    async def _sent(self, made: Transaction) -> Acted:
         (submission,) = await self.submit([made.raw])
         if not submission.accepted:
             raise PermissionError(submission.code)
@@ -207,6 +226,31 @@ class LocalService:
         outcome = self.outcome(made.id)
         assert outcome is not None
         return Acted(made.id, outcome[0], outcome[2])
+
+    def label_key(self, subject: str) -> LabelKey | None:
+        return self.label_keys.get(subject)
+
+    def subject_of(self, reference: str) -> str:
+        return self.subjects.get(reference, "")
+
+    def prepare(
+        self, calls: Sequence[Call], signers: Sequence[bytes], *, by_node: bool = False
+    ) -> Prepared:
+        mine = [self._keys[self.node].public] if by_node else []
+        height = self.head().height
+        nonce = secrets.token_bytes(16)
+        keys = (*mine, *signers)
+        body = Body(self.chain, nonce, height, height + 100, True, tuple(calls), keys)
+        check_body(body)
+        encoded = encode(body)
+        return Prepared(encoded, hashing.TRANSACTION(encoded), body.valid_until)
+
+    async def complete(self, prepared: Prepared, signatures: Sequence[bytes]) -> Acted:
+        own = self._keys[self.node].sign(prepared.id)
+        made = decode_transaction(encode(Envelope(prepared.body, (own, *signatures))))
+        if not verify_signatures(made):
+            raise Malformed("a signature is not good")
+        return await self._sent(made)
 
     async def wait(self, tx_id: bytes, timeout_s: float) -> None:
         if tx_id in self._waiting:
