@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from ledger.api.fhir import openapi, requests
 from ledger.api.fhir.answers import respond
+from ledger.api.fhir.auditevents import AuditEvents
 from ledger.api.fhir.consentoffer import consent_offer
 from ledger.api.fhir.cursor import Cursors
 from ledger.api.fhir.errors import PREFIX, FhirProblem
@@ -29,7 +30,11 @@ _FULL_VERSION: Final = {"4.0": "4.0.1", "5.0": "5.0.0"}
 
 def offers(service: NodeService) -> list[Offer]:
     """The resource types that a node offers."""
-    return [consent_offer(service), *record_offers(service, NodeSources(service))]
+    return [
+        consent_offer(service),
+        *record_offers(service, NodeSources(service)),
+        AuditEvents(service).offer(),
+    ]
 
 
 def router(
