@@ -13,6 +13,7 @@ from ledger.api import (
     lists,
     operations,
     problems,
+    pseudonyms,
     records,
     state,
     transactions,
@@ -54,7 +55,7 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (transactions, blocks, state, events, records, lists, operations):
+    for part in (transactions, blocks, state, events, records, lists, pseudonyms, operations):
         app.include_router(part.router(service))
     offered = facade.offers(service)
     app.include_router(facade.router(offered, service, public_url=public_url))

@@ -291,3 +291,89 @@ class StreamedEvent(Model):
     contract: str
     name: str
     fields: ChainValue
+
+
+KeyDomain = Annotated[
+    str,
+    Field(
+        pattern=r"^(patients|study)\.[A-Za-z0-9._-]{1,64}$",
+        description="`patients.GENERATION`, or `study.ID`",
+        examples=["patients.1"],
+    ),
+]
+GroupElement = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="canonical encoding of an element of ristretto255",
+        examples=["863f330cc1a1259ed5a5998a23acfd37fb4351a793a5b3c090b642ddc439b945"],
+    ),
+]
+
+
+class EvaluateRequest(Model):
+    """Elements that the caller has blinded."""
+
+    domain: KeyDomain
+    elements: Annotated[list[GroupElement], Field(min_length=1, max_length=256)]
+
+
+class PartialEvaluation(Model):
+    """The answer of one holder: elements times its share, and the proof of it (128 hex digits)."""
+
+    index: int
+    node: str
+    elements: list[GroupElement]
+    proof: str
+
+
+class Evaluations(Model):
+    """As many answers as it takes. ``refusals``: who gave none, and why; ``cheats``: whose answers
+    were false; ``left``: how many more elements may be asked about today."""
+
+    domain: KeyDomain
+    epoch: int
+    answers: list[PartialEvaluation]
+    refusals: dict[str, str]
+    cheats: list[str]
+    left: int
+
+
+class PseudonymKey(Model):
+    """A key. ``quota``: evaluations that this institution may have of each holder in a day."""
+
+    domain: KeyDomain
+    epoch: int
+    public: GroupElement
+    threshold: int
+    holders: list[str]
+    since: Milliseconds
+    quota: int
+
+
+class CeremonyUnderWay(Model):
+    """A ceremony and its stage."""
+
+    number: int
+    domain: KeyDomain
+    stage: str
+
+
+class PseudonymKeys(Model):
+    """The keys of pseudonyms. ``generation``: that of the key of patients which is due."""
+
+    generation: int
+    keys: list[PseudonymKey]
+    ceremonies: list[CeremonyUnderWay]
+
+
+class BeginCeremonyRequest(Model):
+    """The domain whose key is to be made or shared anew."""
+
+    domain: KeyDomain
+
+
+class CeremonyBegun(Model):
+    """The number of the ceremony."""
+
+    ceremony: int

@@ -54,6 +54,9 @@ TOO_LARGE: Final = Kind("body-too-large", 413, "The body is larger than is allow
 UNSUPPORTED_MEDIA: Final = Kind("unsupported-media-type", 415, "The body has another media type")
 MISDIRECTED: Final = Kind("misdirected", 421, "The Host header names another server")
 INVALID_PARAMETERS: Final = Kind("invalid-parameters", 422, "A parameter is out of its bounds")
+NO_KEY: Final = Kind("no-key", 404, "There is no key for that domain")
+CEREMONY_REFUSED: Final = Kind("ceremony-refused", 409, "No ceremony can begin for that domain")
+TOO_FEW_ANSWERS: Final = Kind("too-few-answers", 424, "Too few holders have answered")
 REFUSED: Final = Kind("transactions-refused", 422, "No transaction was accepted")
 QUERY_FAILED: Final = Kind("query-failed", 422, "The contract refused the query")
 TOO_OFTEN: Final = Kind("too-many-requests", 429, "Asked too often")
@@ -67,6 +70,7 @@ KINDS: Final = (
     UNKNOWN_TRANSACTION, UNKNOWN_BLOCK, UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE,
     UNSUPPORTED_MEDIA, MISDIRECTED, INVALID_PARAMETERS, REFUSED, QUERY_FAILED, TOO_OFTEN,
     INTERNAL, DAMAGED, BUSY, NOT_READY,
+    NO_KEY, CEREMONY_REFUSED, TOO_FEW_ANSWERS,
 )  # fmt: skip
 
 

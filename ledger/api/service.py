@@ -36,6 +36,7 @@ from ledger.node.answers import (
 from ledger.node.consentindex import ConsentIndex
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.pseudonyms.asker import Gathered
 from ledger.node.reading.room import ReadingRoom
 from ledger.node.retrieval import Emergency, Found, Retrieved
 from ledger.node.vault.ownrecords import OwnRecords
@@ -166,6 +167,25 @@ class NodeService(Protocol):
     def subject_of(self, reference: str) -> str:
         """The pseudonym of a patient by this institution's own reference (``Patient/123``), or
         nothing."""
+
+    async def evaluate(self, domain: str, elements: Sequence[bytes]) -> Gathered:
+        """What holders of shares answer about 1 to 256 blinded elements.
+
+        Raises:
+            NoKey: there is no key of that domain.
+        """
+
+    async def begin_key(self, domain: str) -> int:
+        """Begin to make, or to share anew, the key of a domain; the number of the ceremony.
+
+        Raises:
+            CeremonyRefused: the contract does not let it begin.
+            PermissionError: the node takes nothing in.
+            TimeoutError: it was not final in time.
+        """
+
+    def keys_of_pseudonyms(self) -> dict[str, Any]:
+        """The keys that there are, and the ceremonies that are going on."""
 
     async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
         """A permitted record, sealed, in pieces, from chunk ``first`` on. To be closed when it is

@@ -21,6 +21,7 @@ from ledger.cli import (
     network,
     node,
     operators,
+    pseudonym,
     sim,
     staff,
     transaction,
@@ -49,6 +50,7 @@ app.command("indicators")(indicators.indicators)
 app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
 app.command("explain")(explain.explain)
+app.add_typer(pseudonym.group, name="pseudonym")
 app.command("sim")(sim.sim)
 app.add_typer(bench.group, name="bench")
 

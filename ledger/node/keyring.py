@@ -32,6 +32,11 @@ class Keyring:
         """Hold one more key."""
         self._keys[key.public] = key
 
+    @property
+    def held(self) -> list[SigningKey]:
+        """All keys that are here."""
+        return list(self._keys.values())
+
     def find(self, public: bytes) -> SigningKey | None:
         """The key with that wire public key, if it is here."""
         return self._keys.get(public)

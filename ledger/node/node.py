@@ -44,6 +44,7 @@ from ledger.node.neighbourhood import Neighbourhood
 from ledger.node.net import frames
 from ledger.node.net.membership import Membership
 from ledger.node.net.pki import TlsKey
+from ledger.node.pseudonyms.desk import PseudonymDesk
 from ledger.node.reading.index import ReadingIndex
 from ledger.node.reading.room import ReadingRoom
 from ledger.node.reads import ChainReads
@@ -164,6 +165,20 @@ class Node:
         self.agent = Agent(
             self.keys.newest, self.replica, self.inbox, self._reads, surroundings.entropy
         )
+        self._pseudonyms = PseudonymDesk(
+            home,
+            self.chain,
+            self.keys,
+            self._reads,
+            seated=lambda: [member.node for member in self.replica.validators.members],
+            perform=self.agent.perform,
+            send=self.links.send,
+            connected=lambda node: node in self.links,
+            upwards=lambda: self.neighbourhood.upwards,
+            spawn=self._jobs.spawn,
+            clock=self._clock,
+            entropy=surroundings.entropy,
+        )
         self._testimony = Testimony(self.agent.perform, store.value, surroundings.entropy)
         self._expiry = ExpiryWatch(
             self.node,
@@ -207,6 +222,7 @@ class Node:
             self.metrics_,
             self._room,
             self.agent,
+            self._pseudonyms,
             custody or Custody(home.staff, PassphraseSource(environment={})),
             self._holders,
             self._reading,
@@ -240,6 +256,9 @@ class Node:
                 self._count,
                 lambda executed, _: self.neighbourhood.follow(executed.writes),
                 lambda executed, _: self.neighbourhood.announce(executed.block.header),
+                lambda executed, _: self._pseudonyms.follow(
+                    executed.writes, executed.block.header.time
+                ),
                 lambda _, certificate: self._joining.decided(certificate),
                 lambda _executed, _certificate: seat.advance(),
             ),
@@ -311,6 +330,7 @@ class Node:
         """Sign with one more key, for what the chain says that it is used for."""
         self.keys.add(key)
         self.seat.rearmed()
+        self._pseudonyms.rearmed()
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -346,6 +366,7 @@ class Node:
         spawn(self._provider.run())
         spawn(self.inbox.repeat())
         spawn(self._testimony.run())
+        spawn(self._pseudonyms.run())
         spawn(self._expiry.run())
         spawn(self._feed.keep_indexed())
         spawn(self.neighbourhood.keep_fed(lambda: not self._joining.vouched))
@@ -386,6 +407,7 @@ class Node:
         await self.links.close()
         await self._holders.close()
         await asyncio.to_thread(self._executor.close)
+        self._pseudonyms.close()
         if self._desk is not None:
             self._desk.close()
         self._feed.close()
@@ -404,6 +426,8 @@ class Node:
         on(frames.Manifest, self.sync.arrived)
         on(frames.Chunk, self.sync.arrived)
         on(frames.Trail, self.sync.arrived)
+        on(frames.Evaluate, self._pseudonyms.switch.asked)
+        on(frames.Evaluated, self._pseudonyms.switch.arrived)
         on(frames.Hello, self._connected)
         on(frames.Ping, self._beat)
         on(frames.Pong, self._beat)
@@ -435,6 +459,7 @@ class Node:
         self.sync.lost(peer)
         self._provider.lost(peer)
         self._joining.lost(peer)
+        self._pseudonyms.switch.lost(peer)
 
     def _serve_blocks(self, peer: str, request: frames.GetBlocks) -> None:
         blocks = answer(self.store, self._height(), request, self._room.damaged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -26,6 +27,8 @@ from ledger.node.inquiry import Dispute
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
+from ledger.node.pseudonyms.asker import Gathered
+from ledger.node.pseudonyms.desk import PseudonymDesk
 from ledger.node.reading.room import ReadingRoom
 from ledger.node.reads import ChainReads
 from ledger.node.retrieval import Emergency, Found, Retrieval, Retrieved
@@ -51,6 +54,7 @@ class Service(ChainReads):
         dispute: says whether the node has halted.
         desk: gives records out; None where none are kept.
         agent: signs and sends what the node does in its own name and for its staff.
+        pseudonyms: holds shares of keys, and asks others about ids.
         custody: the keys of the staff.
         holders: the way to the nodes of others that hold records.
         reading: lists over the whole chain; None where no index is kept.
@@ -69,6 +73,7 @@ class Service(ChainReads):
         metrics: Metrics,
         room: Room,
         agent: Agent,
+        pseudonyms: PseudonymDesk,
         custody: Custody,
         holders: Holders,
         reading: ReadingRoom | None,
@@ -86,6 +91,7 @@ class Service(ChainReads):
         self._room = room
         self._consents: ConsentIndex | None = None
         self._agent = agent
+        self._pseudonyms = pseudonyms
         self._custody = custody
         self._retrieval = Retrieval(
             self.chain,
@@ -213,6 +219,19 @@ class Service(ChainReads):
     def subject_of(self, reference: str) -> str:
         """The pseudonym of a patient by this institution's own reference, or nothing."""
         return "" if self._desk is None else self._desk.subject_of(reference)
+
+    # --- pseudonyms ----------------------------------------------------------------------------
+
+    async def evaluate(self, domain: str, elements: Sequence[bytes]) -> Gathered:
+        return await self._pseudonyms.evaluate(domain, elements)
+
+    async def begin_key(self, domain: str) -> int:
+        if self._dispute.halted:
+            raise PermissionError(f"{_HALTED.code}: {_HALTED.detail}")
+        return await self._pseudonyms.begin(domain)
+
+    def keys_of_pseudonyms(self) -> dict[str, Any]:
+        return self._pseudonyms.overview()
 
     # --- records -------------------------------------------------------------------------------
 

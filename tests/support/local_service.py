@@ -56,6 +56,8 @@ from ledger.node.custody import NoHeldKey
 from ledger.node.desk import AnswerBroken
 from ledger.node.events import EventFeed, Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.pseudonyms.asker import Gathered, NoKey
+from ledger.node.pseudonyms.desk import CeremonyRefused
 from ledger.node.reading.index import ReadingIndex
 from ledger.node.reading.room import ReadingRoom
 from ledger.node.reads import ChainReads
@@ -351,6 +353,15 @@ class LocalService:
         self, after: Cursor, selection: Selection = ALL
     ) -> AsyncGenerator[LedgerEvent | Passed, None]:
         return self.feed.follow(after, selection)
+
+    async def evaluate(self, domain: str, elements: Sequence[bytes]) -> Gathered:
+        raise NoKey(domain)
+
+    async def begin_key(self, domain: str) -> int:
+        raise CeremonyRefused("unknown_domain: no such key is due")
+
+    def keys_of_pseudonyms(self) -> dict[str, object]:
+        return {"generation": 1, "keys": [], "ceremonies": []}
 
     async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
         content = self._given(request)

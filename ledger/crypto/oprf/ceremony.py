@@ -129,6 +129,11 @@ def deal(
         secret: the share that is shared anew; None for a fresh secret.
     """
     polynomial = Polynomial.random(terms.threshold, secret, entropy)
+    return dealt(terms, dealer, keys, polynomial), polynomial
+
+
+def dealt(terms: Terms, dealer: str, keys: Mapping[str, bytes], polynomial: Polynomial) -> Dealing:
+    """The dealing of a polynomial that is there."""
     sealed = {}
     for member in terms.members:
         share = polynomial.share(terms.index(member))
@@ -138,7 +143,7 @@ def deal(
             )
         except sealing.SealError:
             continue
-    return Dealing(polynomial.commitments(), sealed), polynomial
+    return Dealing(polynomial.commitments(), sealed)
 
 
 def structural_fault(terms: Terms, dealer: str, dealing: Dealing) -> str:

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from ledger.chain import limits
 from ledger.chain.codec import MAX_INT, Malformed, Record, decode, encode
+from ledger.chain.evaluation import MAX_QUESTION_BYTES, MAX_REPLY_BYTES
 from ledger.chain.snapshot import (
     MAX_CHUNK_BYTES,
     MAX_MANIFEST_BYTES,
@@ -35,6 +36,9 @@ MAX_BLOCKS: Final = 256
 MAX_HEARD_BYTES: Final = 4 * limits.MIB
 #: Of each kind of signed statement one at the present height and one that came early.
 MAX_STATEMENTS: Final = 10
+
+#: Through so many nodes a question finds its way from a follower to a validator.
+MAX_HOPS: Final = 8
 
 #: What compression and the other fields can add to bytes that do not compress.
 _COMPRESSED: Final = 16 * limits.KIB
@@ -212,6 +216,27 @@ class Trail(Record, frozen=True, array_like=True):
     content: bytes
 
 
+class Evaluate(Record, frozen=True, array_like=True):
+    """A signed question of `ledger.chain.evaluation` for one holder of shares.
+
+    ``holder``: whom it is for. ``ticket``: 16 bytes by which the answer finds back. ``hops``: how
+    many more nodes may pass it on.
+    """
+
+    holder: NodeId
+    ticket: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    hops: Annotated[int, Meta(ge=0, le=MAX_HOPS)]
+    question: bytes
+
+
+class Evaluated(Record, frozen=True, array_like=True):
+    """The answer to `Evaluate`, on the same way back."""
+
+    holder: NodeId
+    ticket: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    reply: bytes
+
+
 Frame = (
     Hello
     | Consensus
@@ -231,6 +256,8 @@ Frame = (
     | Chunk
     | GetTrail
     | Trail
+    | Evaluate
+    | Evaluated
 )
 
 #: Kind byte → record and the largest encoding of it, in bytes without the kind byte.
@@ -253,6 +280,8 @@ KINDS: Final[dict[int, tuple[type[Frame], int]]] = {
     16: (Outcome, limits.MAX_FRAME_BYTES - 1),
     17: (GetTrail, 64),
     18: (Trail, MAX_TRAIL_BYTES + _COMPRESSED),
+    19: (Evaluate, MAX_QUESTION_BYTES + 128),
+    20: (Evaluated, MAX_REPLY_BYTES + 128),
 }
 _NUMBERS: Final[dict[type[Frame], tuple[int, int]]] = {
     record: (number, limit) for number, (record, limit) in KINDS.items()

@@ -16,6 +16,8 @@ from ledger.node.net.frames import (
     Blocks,
     Chunk,
     Consensus,
+    Evaluate,
+    Evaluated,
     Frame,
     GetBlocks,
     GetChunk,
@@ -33,7 +35,7 @@ from ledger.node.net.frames import (
 
 _STATE: Final = (Ping, Pong, NewHead, GetHeard, Heard)
 _ANSWERS: Final = (
-    GetBlocks, Blocks, GetManifest, Manifest, GetChunk, Chunk, GetTrail, Trail,
+    GetBlocks, Blocks, GetManifest, Manifest, GetChunk, Chunk, GetTrail, Trail, Evaluate, Evaluated,
 )  # fmt: skip
 
 
