@@ -11,12 +11,14 @@ from ledger.api import (
     documentation,
     events,
     lists,
+    notifications,
     operations,
     problems,
     pseudonyms,
     records,
     state,
     transactions,
+    webhooks,
 )
 from ledger.api.fhir import errors as fhir_errors
 from ledger.api.fhir import facade, openapi
@@ -55,7 +57,10 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (transactions, blocks, state, events, records, lists, pseudonyms, operations):
+    for part in (
+        transactions, blocks, state, events, webhooks, notifications, records, lists, pseudonyms,
+        operations,
+    ):  # fmt: skip
         app.include_router(part.router(service))
     offered = facade.offers(service)
     app.include_router(facade.router(offered, service, public_url=public_url))

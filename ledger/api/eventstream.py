@@ -13,13 +13,12 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Final
 
-import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ledger.chain.values import to_json
 from ledger.node.answers import Cursor, LedgerEvent
 from ledger.node.events import Passed
+from ledger.node.listening.wire import event_json
 
 MEDIA_TYPE: Final = "text/event-stream"
 #: Seconds of silence after which a comment goes out: proxies close what is silent for a minute.
@@ -28,22 +27,6 @@ HEARTBEAT_S: Final = 15.0
 PATIENCE_S: Final = 30.0
 #: A stream ends after so many seconds, and the listener comes back with its credential of then.
 LIFETIME_S: Final = 900.0
-
-
-def event_json(event: LedgerEvent) -> bytes:
-    """The data of one message: a `StreamedEvent`."""
-    return msgspec.json.encode(
-        {
-            "cursor": str(event.cursor),
-            "height": event.cursor.height,
-            "time": event.time,
-            "transaction": event.transaction,
-            "call": event.call,
-            "contract": event.contract,
-            "name": event.name,
-            "fields": to_json(event.fields),
-        }
-    )
 
 
 def message(event: LedgerEvent) -> bytes:

@@ -47,6 +47,7 @@ NOT_FOR_YOU: Final = Kind("not-for-you", 403, "This part of the interface is for
 NO_SUCH_PATH: Final = Kind("no-such-path", 404, "There is nothing at this path")
 UNKNOWN_TRANSACTION: Final = Kind("unknown-transaction", 404, "The transaction is not final here")
 UNKNOWN_BLOCK: Final = Kind("unknown-block", 404, "The block is not here")
+UNKNOWN_WEBHOOK: Final = Kind("unknown-webhook", 404, "There is no such webhook")
 UNKNOWN_METHOD: Final = Kind("unknown-method", 404, "No such contract or query method")
 METHOD_NOT_ALLOWED: Final = Kind("method-not-allowed", 405, "The path has no such method")
 ARCHIVED: Final = Kind("archived", 410, "Older than what this node keeps")
@@ -67,9 +68,9 @@ NOT_READY: Final = Kind("not-ready", 503, "The node is not ready")
 
 KINDS: Final = (
     MALFORMED, UNAUTHORISED, NOT_PERMITTED, FORGED_REQUEST, NOT_FOR_YOU, NO_SUCH_PATH,
-    UNKNOWN_TRANSACTION, UNKNOWN_BLOCK, UNKNOWN_METHOD, METHOD_NOT_ALLOWED, ARCHIVED, TOO_LARGE,
-    UNSUPPORTED_MEDIA, MISDIRECTED, INVALID_PARAMETERS, REFUSED, QUERY_FAILED, TOO_OFTEN,
-    INTERNAL, DAMAGED, BUSY, NOT_READY,
+    UNKNOWN_TRANSACTION, UNKNOWN_BLOCK, UNKNOWN_WEBHOOK, UNKNOWN_METHOD, METHOD_NOT_ALLOWED,
+    ARCHIVED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED, INVALID_PARAMETERS, REFUSED,
+    QUERY_FAILED, TOO_OFTEN, INTERNAL, DAMAGED, BUSY, NOT_READY,
     NO_KEY, CEREMONY_REFUSED, TOO_FEW_ANSWERS,
 )  # fmt: skip
 

@@ -36,10 +36,12 @@ from ledger.node.answers import (
 from ledger.node.consentindex import ConsentIndex
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.notifications.inbox import NoticeList
 from ledger.node.pseudonyms.asker import Gathered
 from ledger.node.reading.room import ReadingRoom
 from ledger.node.retrieval import Emergency, Found, Retrieved
 from ledger.node.vault.ownrecords import OwnRecords
+from ledger.node.webhooks.office import WebhookOffice
 
 __all__ = [
     "Acted",
@@ -73,6 +75,14 @@ class NodeService(Protocol):
     @property
     def reading(self) -> ReadingRoom | None:
         """Lists over the whole chain; None where no index is kept."""
+
+    @property
+    def webhooks(self) -> WebhookOffice | None:
+        """The webhooks of this node; None where its configuration has none."""
+
+    @property
+    def notices(self) -> NoticeList | None:
+        """What patients are told; None where the node keeps no records."""
 
     @property
     def metrics(self) -> CollectorRegistry: ...

@@ -25,6 +25,7 @@ from ledger.cli import (
     sim,
     staff,
     transaction,
+    webhooks,
 )
 from ledger.cli.output import ExitCode, fail
 
@@ -52,6 +53,7 @@ app.add_typer(contract.group, name="contract")
 app.command("explain")(explain.explain)
 app.add_typer(pseudonym.group, name="pseudonym")
 app.command("sim")(sim.sim)
+app.add_typer(webhooks.group, name="webhooks")
 app.add_typer(bench.group, name="bench")
 
 

@@ -1,7 +1,8 @@
 """Talking to a node over HTTP, synchronously and asynchronously.
 
-Every request can be sent again without harm (a transaction enters the chain once, by its id), so a
-node that can't be reached or is busy is asked again, a few times, a little later each time.
+Nearly every request can be sent again without harm (a transaction enters the chain once, by its
+id), so a node that can't be reached or is busy is asked again, a few times, a little later each
+time. Those that cannot say so (`Request.once`).
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ class NodeRefused(Exception):
         self.problem = problem
 
 
-def _pauses() -> Iterator[float | None]:
+def _pauses(request: Request[Any]) -> Iterator[float | None]:
     """How long to pause after each attempt in seconds; None after the last."""
     pause = FIRST_PAUSE_S
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(0 if request.once else ATTEMPTS - 1):
         yield pause
         pause = min(pause * 3, LONGEST_PAUSE_S)
     yield None
@@ -128,7 +129,7 @@ class Client:
     def send(self, request: Request[T]) -> T:
         """Send one request of `ledger.client.requests`, again where that may help."""
         reason = ""
-        for pause in _pauses():
+        for pause in _pauses(request):
             try:
                 with self._http.stream(**_arguments(request)) as response:
                     body = _Body()
@@ -204,7 +205,7 @@ class AsyncClient:
     async def send(self, request: Request[T]) -> T:
         """Send one request of `ledger.client.requests`, again where that may help."""
         reason = ""
-        for pause in _pauses():
+        for pause in _pauses(request):
             try:
                 async with self._http.stream(**_arguments(request)) as response:
                     body = _Body()

@@ -27,7 +27,8 @@ MAX_ANSWER_BYTES: Final = limits.MAX_FRAME_BYTES
 class Request(NamedTuple, Generic[T]):
     """One request. ``read`` turns the body of a good answer into what the caller wants.
 
-    ``statuses`` are the good ones. ``patience``: seconds that the node was asked to wait.
+    ``statuses`` are the good ones. ``patience``: seconds that the node was asked to wait. ``once``:
+    sending it twice would do something twice.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request(NamedTuple, Generic[T]):
     media: str = ""
     statuses: tuple[int, ...] = (200,)
     patience: float = 0.0
+    once: bool = False
 
 
 class CallOutcome(msgspec.Struct, frozen=True):

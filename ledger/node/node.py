@@ -44,6 +44,7 @@ from ledger.node.neighbourhood import Neighbourhood
 from ledger.node.net import frames
 from ledger.node.net.membership import Membership
 from ledger.node.net.pki import TlsKey
+from ledger.node.outreach import Outreach
 from ledger.node.pseudonyms.desk import PseudonymDesk
 from ledger.node.reading.index import ReadingIndex
 from ledger.node.reading.room import ReadingRoom
@@ -204,6 +205,11 @@ class Node:
         )
         self._holders = Holders(self._reads.place, trusted_by(home))
         self._desk = self._record_desk() if surroundings.keeps_records else None
+        self._outreach = (
+            Outreach(home, self.chain, self._feed, store, self.keys.newest, clock=self._clock)
+            if surroundings.keeps_records
+            else None
+        )
         self._answer_frames()
         self.metrics_.view.set_function(self._view)
         self._reading = (
@@ -226,6 +232,7 @@ class Node:
             custody or Custody(home.staff, PassphraseSource(environment={})),
             self._holders,
             self._reading,
+            self._outreach,
         )
 
     def _catch_up(self) -> Sync:
@@ -369,6 +376,9 @@ class Node:
         spawn(self._pseudonyms.run())
         spawn(self._expiry.run())
         spawn(self._feed.keep_indexed())
+        if self._outreach is not None:
+            for job in self._outreach.jobs():
+                spawn(job)
         spawn(self.neighbourhood.keep_fed(lambda: not self._joining.vouched))
         self.seat.start()
         if self._desk is not None:
@@ -410,6 +420,8 @@ class Node:
         self._pseudonyms.close()
         if self._desk is not None:
             self._desk.close()
+        if self._outreach is not None:
+            await self._outreach.close()
         self._feed.close()
 
     # --- frames --------------------------------------------------------------------------------

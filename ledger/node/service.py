@@ -27,6 +27,8 @@ from ledger.node.inquiry import Dispute
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
+from ledger.node.notifications.inbox import NoticeList
+from ledger.node.outreach import Outreach
 from ledger.node.pseudonyms.asker import Gathered
 from ledger.node.pseudonyms.desk import PseudonymDesk
 from ledger.node.reading.room import ReadingRoom
@@ -37,6 +39,7 @@ from ledger.node.setup.home import NodeHome
 from ledger.node.statusboard import StatusBoard
 from ledger.node.vault.ownrecords import OwnRecords
 from ledger.node.vault.release import Refused, Why
+from ledger.node.webhooks.office import WebhookOffice
 
 #: What a halted node answers to whoever wants something written.
 _HALTED = Submission(
@@ -77,6 +80,7 @@ class Service(ChainReads):
         custody: Custody,
         holders: Holders,
         reading: ReadingRoom | None,
+        outreach: Outreach | None,
     ) -> None:
         super().__init__(replica.store, home.archive)
         self._home = home
@@ -105,6 +109,7 @@ class Service(ChainReads):
         )
         #: Lists over the whole chain; None where no index is kept.
         self.reading = reading
+        self._outreach = outreach
 
     # --- what it is ----------------------------------------------------------------------------
 
@@ -232,6 +237,16 @@ class Service(ChainReads):
 
     def keys_of_pseudonyms(self) -> dict[str, Any]:
         return self._pseudonyms.overview()
+
+    # --- webhooks and notices ------------------------------------------------------------------
+
+    @property
+    def webhooks(self) -> WebhookOffice | None:
+        return None if self._outreach is None else self._outreach.webhooks
+
+    @property
+    def notices(self) -> NoticeList | None:
+        return None if self._outreach is None else self._outreach.notices
 
     # --- records -------------------------------------------------------------------------------
 

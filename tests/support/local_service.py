@@ -56,6 +56,8 @@ from ledger.node.custody import NoHeldKey
 from ledger.node.desk import AnswerBroken
 from ledger.node.events import EventFeed, Passed
 from ledger.node.listening.selection import ALL, Selection
+from ledger.node.notifications.inbox import NoticeList
+from ledger.node.notifications.marks import ReadMarks
 from ledger.node.pseudonyms.asker import Gathered, NoKey
 from ledger.node.pseudonyms.desk import CeremonyRefused
 from ledger.node.reading.index import ReadingIndex
@@ -64,6 +66,7 @@ from ledger.node.reads import ChainReads
 from ledger.node.setup.config import load_config
 from ledger.node.setup.founding import found_network
 from ledger.node.setup.people import People, load_people
+from ledger.node.webhooks.office import WebhookOffice
 
 CREATED = 1_767_225_600_000
 CONFIG = Path(__file__).parents[2] / "network-configs" / "dev.toml"
@@ -138,6 +141,8 @@ class LocalService:
         self._keys = keys
         self._waiting: dict[bytes, Transaction] = {}
         self.feed = EventFeed(self._store)
+        self.webhooks: WebhookOffice | None = None
+        self.notices = NoticeList(self.feed, self._store, ReadMarks(":memory:"))
         self.node = next(iter(keys))
         self.institution = replica.validators.members[0].institution
         self.network = network

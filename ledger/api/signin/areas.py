@@ -54,6 +54,7 @@ AREAS: Final = (
     # Events are cut to what the caller may hear.
     Area(("/v1/transactions", "/v1/receipts", "/v1/events"), kinds=PEOPLE,
          operators=("records",)),
+    Area(("/v1/webhooks",), kinds=(Kind.SYSTEM,), operators=("records",)),
     Area(("/v1/blocks",), kinds=(Kind.STAFF,), staff=OVERSEERS, operators=("monitor", "records")),
     Area(("/v1/state", "/v1/query"), kinds=(Kind.STAFF,), staff=OVERSEERS,
          operators=("records",)),

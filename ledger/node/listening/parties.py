@@ -18,7 +18,6 @@ from ledger.chain.codec import Malformed, decode_value
 #: Reads the canonical bytes of a state entry, or None where there is none.
 Read = Callable[[bytes], bytes | None]
 
-SUBJECT: Final = "subject"
 #: Fields with the id of a person: staff, or a patient where the registry speaks of one.
 PEOPLE: Final = frozenset({"subject", "person", "expert", "reader", "duplicate", "survivor"})
 #: Fields with the id of an institution, whichever part it has.

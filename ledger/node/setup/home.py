@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from ledger.node.net.pki import TlsKey
 from ledger.node.setup.config import Host, Port
 from ledger.node.setup.signin import SignInSection
 from ledger.node.setup.tomlfile import InvalidFile, Table, TomlDocument
+from ledger.node.webhooks.address import AllowList, Forbidden, read_url
 
 #: A node executes so many small blocks in a few minutes, and keeps the history that way.
 SNAPSHOT_AFTER = 10_000
@@ -129,6 +131,43 @@ class ExchangeSection(Table):
     ca: str | None = None
 
 
+def _web_address(text: str) -> str:
+    read_url(text)
+    return text
+
+
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
+class WebhooksSection(Table):
+    """``[webhooks]``: which addresses this node may be told to call; none if absent.
+
+    ``allow``: URLs with which the address of a subscription has to begin. ``private``: networks
+    beyond the public Internet in which it may be. ``authorities``: a file of certificates to trust
+    instead of the system's, relative to the home or absolute. ``give_up_hours``: for how long one
+    event is tried before its subscription is suspended.
+    """
+
+    allow: tuple[Annotated[str, AfterValidator(_web_address)], ...]
+    private: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    authorities: str | None = None
+    give_up_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 72
+
+
+class NotificationsSection(Table):
+    """``[notifications]``: where the messages to patients go that say that there is news.
+
+    ``url``: of the gateway, on the list of ``[webhooks]``. ``channel``: one of an installed package
+    instead, with its ``settings``.
+    """
+
+    url: Annotated[str, AfterValidator(_web_address)] | None = None
+    channel: str | None = None
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
 class NodeSettings(Table):
     """``node.toml``. ``peers``: node id → ``host:port``. Nothing here can make nodes disagree."""
 
@@ -142,6 +181,8 @@ class NodeSettings(Table):
     sync: SyncSection = SyncSection()
     signin: SignInSection = Field(default_factory=SignInSection)
     exchange: ExchangeSection = ExchangeSection()
+    webhooks: WebhooksSection | None = None
+    notifications: NotificationsSection | None = None
     peers: dict[str, Annotated[str, AfterValidator(_address)]]
 
 
@@ -255,6 +296,17 @@ def load_home(path: Path) -> NodeHome:
     if settings.node.id in settings.peers:
         message = "the node itself is not one of its peers"
         raise InvalidFile([document.fault(("peers", settings.node.id), message)])
+    notifications, webhooks = settings.notifications, settings.webhooks
+    if notifications is not None:
+        if (notifications.url is None) == (notifications.channel is None):
+            message = "give either a url or a channel"
+            raise InvalidFile([document.fault(("notifications",), message)])
+        if notifications.url is not None:
+            try:
+                AllowList(() if webhooks is None else webhooks.allow).check(notifications.url)
+            except Forbidden as error:
+                fault = document.fault(("notifications", "url"), str(error))
+                raise InvalidFile([fault]) from None
     if (settings.peer.host, settings.peer.port) == (settings.api.host, settings.api.port):
         message = "peers and API cannot share one port"
         raise InvalidFile([document.fault(("api", "port"), message)])

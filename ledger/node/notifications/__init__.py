@@ -1,0 +1,1 @@
+"""Telling patients what happens with their records."""

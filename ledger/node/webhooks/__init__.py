@@ -1,0 +1,1 @@
+"""Telling systems elsewhere of events: who wants to know, and getting it there."""

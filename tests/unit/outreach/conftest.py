@@ -1,0 +1,3 @@
+from tests.support.chain_fixtures import consent, consortium, patient, pseudonym, service
+
+__all__ = ["consent", "consortium", "patient", "pseudonym", "service"]
