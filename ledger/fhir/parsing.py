@@ -11,12 +11,14 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-#: Objects and arrays inside each other. R4's deepest official example has 17.
+#: Objects and arrays inside each other. The deepest of R4's vendored examples has 21.
 MAX_DEPTH: Final = 40
 MAX_DIGITS: Final = 24
+#: Values in a text, roughly. The longest of R4's consents has 270.
+MAX_VALUES: Final = 10_000
 _MAX_EXPONENT: Final = 40
 
-_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{},]', re.DOTALL)
 
 
 class Unreadable(ValueError):
@@ -36,9 +38,10 @@ def parse(raw: bytes) -> Any:
 
     Raises:
         Unreadable: not JSON, invalid UTF-8, a name that occurs twice, nesting beyond `MAX_DEPTH`,
-            numbers beyond `MAX_DIGITS` digits, NaN, half a surrogate pair.
+            more than `MAX_VALUES` values, numbers beyond `MAX_DIGITS` digits, NaN, half a
+            surrogate pair.
     """
-    _check_depth(raw)
+    _check_shape(raw)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -60,16 +63,21 @@ def parse(raw: bytes) -> Any:
     return value
 
 
-def _check_depth(raw: bytes) -> None:
-    depth = 0
+def _check_shape(raw: bytes) -> None:
+    depth = values = 0
     for found in _STRUCTURE.finditer(raw):
         first = found.group()[:1]
-        if first in (b"[", b"{"):
+        if first == b",":
+            values += 1
+        elif first in (b"[", b"{"):
             depth += 1
+            values += 1
             if depth > MAX_DEPTH:
                 raise Unreadable(f"nested deeper than {MAX_DEPTH}")
         elif first != b'"':
             depth -= 1
+        if values > MAX_VALUES:
+            raise Unreadable(f"more than {MAX_VALUES} values")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,3 +8,8 @@ from typing import Final
 #: Programs that a test of the language generates; more by the environment variable of this name.
 VARIABLE: Final = "LEDGER_PROGRAMS"
 PROGRAMS: Final = int(os.environ.get(VARIABLE, "100"))
+
+#: The unpacked npm package ``hl7.fhir.r4.examples``, whose 5,000 resources are then all posted at
+#: ``/fhir``; without it those that are vendored.
+EXAMPLES_VARIABLE: Final = "LEDGER_FHIR_EXAMPLES"
+EXAMPLES: Final = os.environ.get(EXAMPLES_VARIABLE, "")
