@@ -43,3 +43,19 @@ def contracts(
 
     sizes = [*[size for size in SIZES if size < consents], consents]
     raise typer.Exit(main(sizes=sizes, disk=disk, as_json=as_json))
+
+
+@group.command()
+def reading(
+    entries: Annotated[
+        int, typer.Option(min=1_000, max=100_000_000, help="Accesses in the index.")
+    ] = 100_000,
+    times: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How often each question is asked.")
+    ] = 400,
+    as_json: AsJson = False,
+) -> None:
+    """Measure lists (who opened what, findings) against plain SQL queries of the same rows."""
+    from ledger.bench.reading import main
+
+    raise typer.Exit(main(entries=entries, times=times, as_json=as_json))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,30 @@ def test_a_watermark_that_was_put_back_is_remarked(home: NodeHome) -> None:
     code, found = as_json("check", "--home", str(home.path))
     assert code == ExitCode.GOOD
     assert "vouches for nothing" in str(found["remarks"])
+
+
+def test_the_lists_of_a_stopped_node_are_made_anew(home: NodeHome) -> None:
+    code, done = as_json("reindex", "--home", str(home.path))
+    assert code == ExitCode.GOOD
+    assert (done["height"], done["unread"]) == (0, 0)
+    assert done["size"] > 0
+    assert run("reindex", "--home", str(home.path))[0] == ExitCode.GOOD
+    with claim_home(home):
+        assert run("reindex", "--home", str(home.path))[0] == ExitCode.FAILED
+
+
+def test_a_damaged_index_is_thrown_away_and_never_the_store(home: NodeHome) -> None:
+    index = home.path / "data" / "reading.db"
+    index.write_bytes(b"no database at all" * 100)
+    assert run("reindex", "--home", str(home.path))[0] == ExitCode.GOOD
+    settings = home.path / "node.toml"
+    settings.write_text(
+        settings.read_text() + '\n[reading]\nurl = "sqlite:///data/../data/ledger.db"\n'
+    )
+    assert run("reindex", "--home", str(home.path))[0] == ExitCode.FAILED
+    with closing(Store.open(home.store_url, read_only=True)) as store:
+        assert store.height() == 0
+    with closing(sqlite3.connect(home.path / "data" / "ledger.db")) as found:
+        names = {name for (name,) in found.execute("SELECT name FROM sqlite_master")}
+    assert "blocks" in names
+    assert not any("reading" in name for name in names)
