@@ -39,6 +39,8 @@ LIBRARY: Final = (
     "pseudonyms",
     "evidence",
     "disclosures",
+    "erasure",
+    "corrections",
     "public_health",
     "research",
     "cross_sector",

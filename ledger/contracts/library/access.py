@@ -245,13 +245,16 @@ def judged(
     pointer: dict, record: dict, purpose: str, institution: str, who: dict, case: str, labels: list, asked: dict
 ) -> dict:
     """The decision on an ordinary request, with everybody who was asked."""
-    if record["status"] != "anchored":
+    # While the patient's request to destroy it runs, it is for herself and for legal duties alone.
+    closed = record["status"] == "restricted"
+    if record["status"] != "anchored" and not closed:
         return alone(denies(f"record-{record['status']}", record=record["name"]))
     if purpose not in BRANCH:
         return alone(denies("purpose-unknown"))
     if purpose == "BTG":
         return alone(denies("emergency-needs-break-glass"))
     branch = BRANCH[purpose]
+    own = False
     names = related.get(pointer["subject"], [pointer["subject"]])
     policies = asked[branch] + [policy for policy in asked.get(who["kind"], []) if policy not in asked[branch]]
     if branch == "PATRQT" and who["id"] == names[0]:
@@ -259,17 +262,21 @@ def judged(
         if "own_access" not in policies:
             return alone(permits("own-record"))
         policies = ["own_access"]
+        own = True
     if not overlap(who["roles"], SUITED[branch]):
         return alone(denies("role-not-suited", roles=who["roles"]))
     require(len(labels) <= MAX_TOKENS, "bad_labels", "at most 32 labels")
     require(len(labels) == 0 or digest(encode(labels)) == pointer["labels"], "bad_labels", "not the labels that the pointer commits to")
-    return combined({
+    verdict = combined({
         "subject": names[0], "requester": who["id"], "roles": who["roles"],
         "institution": institution, "institution_kind": who["kind"], "purpose": purpose, "branch": branch, "holder": pointer["holder"],
         "record": record["name"].hex(), "kind": pointer["kind"], "case": case,
         "confidentiality": pointer["confidentiality"], "labels": labels, "labels_root": pointer["labels"],
         "data_start": pointer["start"], "data_end": pointer["end"],
     }, policies, names[1:])
+    if closed and not own and verdict["by"]["effect"] != "oblige":
+        return alone(denies("record-restricted", record=record["name"]))
+    return verdict
 
 
 def combined(facts: dict, policies: list, duplicates: list) -> dict:

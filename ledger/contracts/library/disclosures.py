@@ -12,7 +12,7 @@ An entry that she is to be told of later, by a legal duty, is put there on the d
 from ledger.contracts.prelude import Map, caller, digest, encode, export, init, query, require
 
 # Who writes: contracts that decide about the data of patients.
-WRITERS = ["access", "enquiry", "erasure", "corrections"]
+WRITERS = ["access", "enquiry"]
 
 LEAF_TAG = b"\x00"
 NODE_TAG = b"\x01"

@@ -2,10 +2,11 @@
 
 A holder anchors the pointers of many records at once, as the root of a Merkle tree (RFC 9162); the
 pointers themselves stay with the holder until somebody asks for one of them. A pointer's leaf hash
-is the record's name. Nothing is ever removed: a record is superseded or marked as entered in error.
+is the record's name. Nothing is ever removed: a record is superseded or marked as entered in error,
+closed while a patient's request to destroy it runs, and destroyed in the end.
 """
 
-from ledger.contracts.prelude import Map, call, digest, emit, encode, export, height, init, merkle_root, now, query, require, signers
+from ledger.contracts.prelude import Map, call, caller, digest, emit, encode, export, height, init, merkle_root, now, query, require, signers
 
 CLASSES = [
     "laboratory", "imaging", "ecg", "pathology", "note", "prescription", "referral",
@@ -76,8 +77,24 @@ def mark(holder: str, name: bytes, statement: dict) -> None:
     require(len(name) == HASH_BYTES, "bad_hash", "a record's name has 32 bytes")
     earlier = marks.get((holder, name.hex()))
     require(earlier is None or earlier["status"] != "entered-in-error", "already_in_error")
+    if earlier is not None and "closed" in earlier:
+        statement["closed"] = earlier["closed"]
     marks[holder, name.hex()] = statement
     emit("marked", holder=holder, record=name, status=statement["status"])
+
+
+@export
+def restrict(holder: str, name: bytes, how: str) -> None:
+    """Close a record for a patient's request to destroy it, or open it again. For `erasure` alone."""
+    require(caller() == "erasure", "erasure_only", "patients ask for that")
+    mark = marks.get((holder, name.hex()))
+    if mark is None:
+        mark = {"status": "anchored", "by": b"", "reason": "", "height": height(), "time": now()}
+    if how == "":
+        del mark["closed"]
+    else:
+        mark["closed"] = {"how": how, "height": height(), "time": now()}
+    marks[holder, name.hex()] = mark
 
 
 def officer_of(holder: str) -> None:
@@ -92,8 +109,9 @@ def find(pointer: dict, proof: dict) -> dict:
     """Whether a pointer is anchored, and whether the record still counts.
 
     `proof` is empty for a record anchored alone, else {"root", "index", "size", "path"}. The
-    status is anchored, superseded, entered-in-error or unknown; "by" names the newer record;
-    "version" is the height since which that is so, 0 for an unknown record.
+    status is anchored, superseded, entered-in-error, restricted (its destruction is asked for),
+    destroyed or unknown; "by" names the newer record; "version" is the height since which that is
+    so, 0 for an unknown record.
     """
     require(well_formed(pointer), "bad_pointer", "not a record pointer")
     leaf = encode(pointer)
@@ -104,7 +122,16 @@ def find(pointer: dict, proof: dict) -> dict:
     mark = marks.get((pointer["holder"], name.hex()))
     if mark is None:
         return {"status": "anchored", "name": name, "by": b"", "version": found["height"]}
+    if "closed" in mark and (mark["status"] == "anchored" or mark["closed"]["how"] == "destroyed"):
+        return {"status": mark["closed"]["how"], "name": name, "by": b"", "version": mark["closed"]["height"]}
     return {"status": mark["status"], "name": name, "by": mark["by"], "version": mark["height"]}
+
+
+@query
+def mark_of(holder: str, name: bytes) -> dict:
+    """What a holder has said of a record since it was anchored: status and the newer record's name."""
+    mark = marks.get((holder, name.hex()))
+    return {"status": "anchored", "by": b""} if mark is None else {"status": mark["status"], "by": mark["by"]}
 
 
 def anchor_of(holder: str, leaf: bytes, name: bytes, proof: dict) -> dict | None:

@@ -38,6 +38,8 @@ FOUNDING_CONTRACTS = (
     "enquiry",
     "enrolment",
     "disclosures",
+    "erasure",
+    "corrections",
     "identity",
     "pseudonyms",
 )

@@ -295,6 +295,8 @@ class _Foundry:
             ("enquiry", {}),
             ("enrolment", {}),
             ("disclosures", {}),
+            ("erasure", {}),
+            ("corrections", {}),
             ("identity", {}),
             ("pseudonyms", {}),
             *((section.name, section.arguments) for section in self._config.contracts),
