@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from ledger.api import (
     blocks,
+    bodies,
+    desk,
     documentation,
     events,
     lists,
     notifications,
     operations,
+    patients,
+    preparing,
     problems,
     pseudonyms,
     records,
@@ -23,6 +28,8 @@ from ledger.api import (
 from ledger.api.fhir import errors as fhir_errors
 from ledger.api.fhir import facade, openapi
 from ledger.api.guard import Guard, Meter
+from ledger.api.pages import serving as pages
+from ledger.api.passkeys import routes as passkey_routes
 from ledger.api.service import NodeService
 from ledger.api.signin import routes as signing
 from ledger.api.signin.cookies import is_secure
@@ -31,7 +38,11 @@ from ledger.api.signin.signin import SignIn
 
 
 def create_app(
-    service: NodeService, *, signin: SignIn | None = None, public_url: str | None = None
+    service: NodeService,
+    *,
+    signin: SignIn | None = None,
+    passkeys: passkey_routes.Desk | None = None,
+    public_url: str | None = None,
 ) -> FastAPI:
     """The ASGI application that serves ``service``; one per service, for its metrics have names.
 
@@ -39,6 +50,7 @@ def create_app(
         service: the node.
         signin: who may call, and as whom. Without it nobody signs in and only loopback names are
             served.
+        passkeys: lets patients sign in with passkeys, and has a page for them.
         public_url: scheme and host by which the node is called from outside; without it, that of
             ``signin``, or what the Host header of each request says.
     """
@@ -59,9 +71,14 @@ def create_app(
     )
     for part in (
         transactions, blocks, state, events, webhooks, notifications, records, lists, pseudonyms,
-        operations,
+        preparing, patients, operations,
     ):  # fmt: skip
         app.include_router(part.router(service))
+    codes = None if passkeys is None else passkeys.codes
+    app.include_router(desk.router(service, codes, desk.Waiting(time.monotonic)))
+    if passkeys is not None:
+        app.include_router(passkey_routes.router(service, passkeys))
+        app.include_router(pages.router())
     offered = facade.offers(service)
     app.include_router(facade.router(offered, service, public_url=public_url))
     # Added last is outermost: guard, gate, meter, then the net under the routes.
@@ -79,5 +96,8 @@ def create_app(
         development=development,
     )
     app.add_middleware(fhir_errors.OutcomeFace)
-    documentation.install(app, protected=protected, schemas=openapi.schemas(offered))
+    schemas = openapi.schemas(offered) | bodies.schemas_of(
+        preparing.Wish, *desk.BODIES, *passkey_routes.BODIES
+    )
+    documentation.install(app, protected=protected, schemas=schemas)
     return app

@@ -30,6 +30,8 @@ TAGS: Final = [
     {"name": "chain", "description": "Blocks and their certificates"},
     {"name": "state", "description": "What the contracts remember, with proofs"},
     {"name": "events", "description": "Follow the chain"},
+    {"name": "patients", "description": "Passkeys, and what a patient signs"},
+    {"name": "desk", "description": "Enrolling patients, and consents on paper"},
     {"name": "records", "description": "Fetch records from their holder"},
     {"name": "lists", "description": "Who opened what, and what has to be looked at"},
     fhir.TAG,

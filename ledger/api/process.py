@@ -15,6 +15,8 @@ import structlog
 
 from ledger.api.app import create_app
 from ledger.api.guard import check_binding
+from ledger.api.passkeys.codes import CodesUnusable
+from ledger.api.passkeys.opening import open_desk
 from ledger.api.server import serving
 from ledger.api.signin.operators import Operators, OperatorsUnusable
 from ledger.api.signin.signin import SignIn
@@ -80,7 +82,7 @@ def run(
         raise CannotRun(str(error)) from error
     except StoreUnusable as error:
         raise CannotRun(f"{path}: {error}; see health-ledger node check") from error
-    except (SignInUnusable, JournalBroken, OperatorsUnusable) as error:
+    except (SignInUnusable, JournalBroken, OperatorsUnusable, CodesUnusable) as error:
         raise CannotRun(str(error)) from error
     except (IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error
@@ -122,10 +124,12 @@ async def _serve(
         token=token,
         development=development,
     )
+    passkeys = open_desk(home.settings.passkeys, home.signin, signin)
+    app = create_app(node.service, signin=signin, passkeys=passkeys)
     await node.start()
     try:
         api = home.settings.api
-        async with serving(create_app(node.service, signin=signin), api.host, api.port) as url:
+        async with serving(app, api.host, api.port) as url:
             _log.info("api_listening", url=url, development=development)
             failure = asyncio.create_task(node.run())
             stop = asyncio.create_task(stopping.wait())

@@ -53,6 +53,7 @@ IMPACT = Domain("impact-report")
 POINTER_REQUEST = Domain("pointer-request")
 ENQUIRY_REQUEST = Domain("enquiry-request")
 RELEASE_HEADER = Domain("release-header")
+SIGN_IN = Domain("sign-in")
 
 
 def same(left: bytes, right: bytes) -> bool:

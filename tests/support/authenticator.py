@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -73,3 +74,34 @@ class Authenticator:
 
     def sign(self, message: bytes) -> bytes:
         return self.assertion(message).wire
+
+    # --- What a browser hands to a page, as JSON (WebAuthn §5.1.8) ------------------------------
+
+    def attestation(
+        self, challenge: bytes, *, flags: int = VERIFIED | 0x40, kind: str = "webauthn.create"
+    ) -> dict[str, Any]:
+        """RegistrationResponseJSON of the passkey, with no attestation of its make."""
+        x, y = self.point.x.to_bytes(32, "big"), self.point.y.to_bytes(32, "big")
+        cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+        size = len(self.credential_id).to_bytes(2, "big")
+        data = self.authenticator_data(flags) + bytes(16) + size + self.credential_id + cose
+        answer = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        parts = {
+            "clientDataJSON": b64url(client_data(challenge, self.origin, kind)),
+            "attestationObject": b64url(answer),
+        }
+        return self._credential(parts)
+
+    def answer(self, challenge: bytes, user: str = "", **parts: bytes) -> dict[str, Any]:
+        """AuthenticationResponseJSON for a challenge."""
+        made = self.assertion(challenge, **parts)
+        said = {
+            "clientDataJSON": b64url(made.client_data),
+            "authenticatorData": b64url(made.authenticator_data),
+            "signature": b64url(made.der),
+        }
+        return self._credential({**said, "userHandle": b64url(user.encode())} if user else said)
+
+    def _credential(self, parts: dict[str, str]) -> dict[str, Any]:
+        name = b64url(self.credential_id)
+        return {"id": name, "rawId": name, "type": "public-key", "response": parts}

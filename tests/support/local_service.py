@@ -151,6 +151,8 @@ class LocalService:
         self.shelf = ArchiveShelf(self._store)
         self.capacity = 10_000
         self.is_ready = True
+        #: Block time that passes from one block to the next, in milliseconds.
+        self.block_ms = 1_000
         self.damage: list[StoreUnusable] = []
         self.records: dict[bytes, bytes] = {}
         #: Set by `keep_lists`.
@@ -204,7 +206,7 @@ class LocalService:
             replica.machine,
             proposer=proposer_of(replica.head, tip.validators, tip.parameters, height, 0),
             view=0,
-            time=replica.head.time + 1_000,
+            time=replica.head.time + self.block_ms,
             transactions=list(self._waiting.values()),
         )
         replica.commit(executed, certify(executed.block.header, self._keys))

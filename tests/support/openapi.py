@@ -20,13 +20,14 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     """Serves an app in this process; an answer that its document does not describe is an error."""
 
     #: Making it is slow, and it depends on nothing but whether the app asks for a token.
-    _documents: ClassVar[dict[bool, dict[str, Any]]] = {}
+    _documents: ClassVar[dict[tuple[bool, int], dict[str, Any]]] = {}
 
     def __init__(self, app: FastAPI, *, guarded: bool = False) -> None:
         self._served = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        if guarded not in self._documents:
-            self._documents[guarded] = app.openapi()
-        self._document = self._documents[guarded]
+        kind = (guarded, len(app.routes))
+        if kind not in self._documents:
+            self._documents[kind] = app.openapi()
+        self._document = self._documents[kind]
         self._paths = [(_pattern(path), path) for path in self._document["paths"]]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

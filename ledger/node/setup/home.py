@@ -22,6 +22,7 @@ from ledger.crypto.keyfile import load_key
 from ledger.crypto.keys import SigningKey
 from ledger.node.net.pki import TlsKey
 from ledger.node.setup.config import Host, Port
+from ledger.node.setup.passkeys import PasskeysSection
 from ledger.node.setup.signin import SignInSection
 from ledger.node.setup.tomlfile import InvalidFile, Table, TomlDocument
 from ledger.node.webhooks.address import AllowList, Forbidden, read_url
@@ -183,6 +184,7 @@ class NodeSettings(Table):
     exchange: ExchangeSection = ExchangeSection()
     webhooks: WebhooksSection | None = None
     notifications: NotificationsSection | None = None
+    passkeys: PasskeysSection = Field(default_factory=PasskeysSection)
     peers: dict[str, Annotated[str, AfterValidator(_address)]]
 
 
