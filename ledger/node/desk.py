@@ -28,10 +28,11 @@ from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome
 from ledger.node.vault import release as counter
 from ledger.node.vault import showing
-from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
+from ledger.node.vault.connector import RecordUnavailable
 from ledger.node.vault.opened import RecordAltered
 from ledger.node.vault.ownrecords import OwnRecords
 from ledger.node.vault.passes import VaultBusy, claim_vault
+from ledger.node.vault.sources import sources_of
 from ledger.node.vault.turnstile import Turnstile
 from ledger.node.vault.vault import Vault
 
@@ -96,7 +97,9 @@ class RecordDesk:
         self._perform = perform
         self._metrics = metrics
         self._vault = Vault.open(
-            home.path / "vault" / "vault.db", DirectoryConnector(home.records), entropy=entropy
+            home.path / "vault" / "vault.db",
+            sources_of(home, clock, self._subjects),
+            entropy=entropy,
         )
 
     @property

@@ -94,15 +94,34 @@ class ReadingSection(Table):
     url: Annotated[str, AfterValidator(_database)] = "sqlite:///data/reading.db"
 
 
+class FhirSection(Table):
+    """``[vault.fhir]``: a FHIR R4 server with records.
+
+    ``url``: its base. ``types``: resource types to ask for, those of
+    `ledger.node.vault.fhirserver.TYPES` if absent. ``credentials``: file with
+    ``{"bearer": …}`` or ``{"username": …, "password": …}``. ``ca``: file of certificates in PEM.
+    ``by_patient``: ask for the patients of ``subjects.json`` one by one. ``full_days``: after how
+    many days a pass asks for everything again. Files are relative to the home or absolute.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]{1,300}$")]
+    types: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{1,63}$")], ...] = ()
+    credentials: str | None = None
+    ca: str | None = None
+    by_patient: bool = False
+    full_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
 class VaultSection(Table):
     """``[vault]``: where records come from.
 
     ``records``: a directory, relative to the home or absolute. ``rescan_minutes``: how often the
-    sources are looked through.
+    sources are looked through. ``fhir``: a server beside the directory.
     """
 
     records: str
     rescan_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+    fhir: FhirSection | None = None
 
 
 class CertificatesSection(Table):

@@ -78,20 +78,28 @@ class Connector(Protocol):
     def records(self) -> Iterator[SourceRecord | Problem]:
         """Records folder by folder, in each of them opaque ones before FHIR resources."""
 
-    def open(self, record_id: str) -> BinaryIO:
+    def open(self, record_id: str, stamp: str = "") -> BinaryIO:
         """The bytes of one record now, as a file that can be read from any place on.
+
+        Args:
+            stamp: under which it was taken in; a source that keeps bytes gives those.
 
         Raises:
             RecordUnavailable: saying why.
         """
 
     def taken(self) -> None:
-        """Everything that `records` listed has been taken in: what it noted may be forgotten."""
+        """Everything that `records` listed has been taken in."""
+
+    def close(self) -> None:
+        """Let go of what is held open."""
 
 
-def read_resource(connector: Connector, record_id: str, limit: int = MAX_RESOURCE_BYTES) -> bytes:
+def read_resource(
+    connector: Connector, record_id: str, limit: int = MAX_RESOURCE_BYTES, stamp: str = ""
+) -> bytes:
     """The whole of a record that is small; raises `RecordUnavailable`."""
-    with connector.open(record_id) as file:
+    with connector.open(record_id, stamp) as file:
         try:
             content = file.read(limit + 1)
         except OSError as error:
@@ -143,7 +151,10 @@ class DirectoryConnector:
     def taken(self) -> None:
         """Nothing is noted."""
 
-    def open(self, record_id: str) -> BinaryIO:
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def open(self, record_id: str, stamp: str = "") -> BinaryIO:
         parts = record_id.split("/")
         if any(part in ("", ".", "..") or "\x00" in part or "\\" in part for part in parts):
             raise RecordUnavailable("not the id of a record in this directory")

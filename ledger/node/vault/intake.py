@@ -138,7 +138,7 @@ def _resource(
     documents: dict[str, Description],
 ) -> Described | None:
     try:
-        content = read_resource(connector, item.id)
+        content = read_resource(connector, item.id, stamp=item.stamp)
         resource = parse_resource(content)
     except (InvalidResource, RecordUnavailable) as error:
         report.cannot(Problem(item.id, str(error)))

@@ -95,7 +95,7 @@ def open_tables(path: Path) -> sa.Engine:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         path.chmod(0o600)
         engine = sa.create_engine(f"sqlite:///{path}")
-        sa.event.listen(engine, "connect", _prepare)
+        sa.event.listen(engine, "connect", prepare)
         metadata.create_all(engine)
         _add_columns(engine)
     except (OSError, sa.exc.DBAPIError) as error:
@@ -114,7 +114,8 @@ def _add_columns(engine: sa.Engine) -> None:
                 )
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def prepare(connection: Any, _record: object) -> None:
+    """Set a new connection up: nothing that was committed is ever lost."""
     # FULL: a salt that is lost after its pointer was anchored is lost for good.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         connection.execute(f"PRAGMA {pragma}")

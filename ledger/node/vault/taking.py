@@ -188,7 +188,7 @@ class Pass:
     def _measure(self, one: Described, salts: Salts) -> tuple[bytes, int]:
         if one.content is not None:
             return record_digest(salts.digest, one.content), len(one.content)
-        with self._connector.open(one.item.id) as file:
+        with self._connector.open(one.item.id, one.item.stamp) as file:
             return digest_of(file, salts.digest)
 
     def _pointer(

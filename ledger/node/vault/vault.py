@@ -58,7 +58,8 @@ class Supersession(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record as the vault knows it. ``height`` is None until its batch is anchored."""
+    """One record as the vault knows it. ``height`` is None until its batch is anchored.
+    ``stamp``: that of the source when it was taken in."""
 
     name: bytes
     source: str
@@ -66,6 +67,7 @@ class Entry:
     salts: Salts
     current: bool
     height: int | None
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class Vault:
         return cls(open_tables(path), connector, entropy)
 
     def close(self) -> None:
+        """Let go of the file and of the source."""
         self._engine.dispose()
+        self._connector.close()
 
     # --- taking in -----------------------------------------------------------------------------
 
@@ -275,7 +279,7 @@ class Vault:
             RecordAltered: the source gives other bytes.
             RecordUnavailable: the source gives none, or only a newer version of it.
         """
-        file = self._connector.open(entry.source)
+        file = self._connector.open(entry.source, entry.stamp)
         try:
             return OpenedRecord(file, entry.pointer, entry.salts.digest)
         except BaseException as error:
@@ -314,7 +318,7 @@ def _entries() -> sa.Select[Any]:
 def _entry(row: sa.Row[Any]) -> Entry:
     return Entry(
         row.name, row.source, pointer_of(row.pointer), Salts.unpack(row.salts), row.current,
-        row.height,
+        row.height, row.stamp,
     )  # fmt: skip
 
 

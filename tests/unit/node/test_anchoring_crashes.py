@@ -78,7 +78,7 @@ def prepare(connection: Any, _record: object) -> None:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_prepare", prepare)
+    monkeypatch.setattr(tables, "prepare", prepare)
     monkeypatch.setattr(intake, "CHUNK", 2)
     monkeypatch.setattr(anchoring, "BATCH", 2)
     monkeypatch.setattr(anchoring, "IN_FLIGHT", 2)
