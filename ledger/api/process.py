@@ -18,8 +18,9 @@ from ledger.api.guard import check_binding
 from ledger.api.passkeys.codes import CodesUnusable
 from ledger.api.passkeys.opening import open_desk
 from ledger.api.server import serving
+from ledger.api.signin.clients import Clients, ClientsUnusable
 from ledger.api.signin.operators import Operators, OperatorsUnusable
-from ledger.api.signin.signin import SignIn
+from ledger.api.signin.signin import SignIn, is_protected
 from ledger.api.signin.store import StoreUnusable as SignInUnusable
 from ledger.chain import fsck
 from ledger.chain.codec import Malformed
@@ -66,7 +67,8 @@ def run(
     try:
         home = load_home(path)
         operators = Operators(home.signin / "operators.json", token)
-        protected = operators.any or bool(home.settings.signin.providers)
+        clients = Clients(home.signin / "clients.json")
+        protected = is_protected(home.settings.signin, operators, clients)
         check_binding(home.settings.api.host, token, protected=protected, development=development)
         with claim_home(home):
             store = Store.open(home.store_url, create=True)
@@ -82,7 +84,13 @@ def run(
         raise CannotRun(str(error)) from error
     except StoreUnusable as error:
         raise CannotRun(f"{path}: {error}; see health-ledger node check") from error
-    except (SignInUnusable, JournalBroken, OperatorsUnusable, CodesUnusable) as error:
+    except (
+        SignInUnusable,
+        JournalBroken,
+        OperatorsUnusable,
+        ClientsUnusable,
+        CodesUnusable,
+    ) as error:
         raise CannotRun(str(error)) from error
     except (IdentityInUse, StoreError, VaultUnusable, ValueError, OSError) as error:
         raise CannotRun(f"{path}: {error}") from error

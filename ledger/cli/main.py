@@ -24,6 +24,7 @@ from ledger.cli import (
     pseudonym,
     sim,
     staff,
+    systems,
     transaction,
     webhooks,
 )
@@ -44,6 +45,7 @@ app.add_typer(network.group, name="network")
 app.add_typer(node.group, name="node")
 app.add_typer(staff.group, name="staff")
 app.add_typer(operators.group, name="operators")
+app.add_typer(systems.group, name="systems")
 app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
 audit.group.command("document")(document.document)

@@ -54,10 +54,13 @@ AREAS: Final = (
     # Events are cut to what the caller may hear.
     Area(("/v1/transactions", "/v1/receipts", "/v1/events"), kinds=PEOPLE,
          operators=("records",)),
+    Area(("/v1/pseudonyms",), kinds=(Kind.STAFF, Kind.SYSTEM), operators=("records",)),
     Area(("/v1/webhooks",), kinds=(Kind.SYSTEM,), operators=("records",)),
     Area(("/v1/blocks",), kinds=(Kind.STAFF,), staff=OVERSEERS, operators=("monitor", "records")),
     Area(("/v1/state", "/v1/query"), kinds=(Kind.STAFF,), staff=OVERSEERS,
          operators=("records",)),
+    Area(("/v1/pseudonyms",), kinds=(Kind.STAFF, Kind.SYSTEM), operators=("records",)),
+    Area(("/v1/webhooks",), kinds=(Kind.SYSTEM,), operators=("records",)),
     Area(("/fhir/metadata", "/fhir/.well-known"), open=True),
     # Everything else of the interface is for the node's users and looks at them itself.
     Area(("/v1", "/fhir"), kinds=PEOPLE),

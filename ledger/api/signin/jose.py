@@ -61,6 +61,7 @@ class Token:
     text: str
     algorithm: str
     kid: str | None
+    header: dict[str, Any]
     claims: dict[str, Any]
 
 
@@ -122,8 +123,12 @@ def _decoded(segment: str) -> bytes:
     return raw
 
 
-def read(text: str) -> Token:
+def read(text: str, *, tolerated: Collection[str] = ()) -> Token:
     """Take a compact JWS apart.
+
+    Args:
+        text: the token.
+        tolerated: header parameters that are otherwise refused, and that the caller looks at.
 
     Raises:
         Refused: it is none that we would ever accept, whoever signed it.
@@ -137,7 +142,7 @@ def read(text: str) -> Token:
     except (ValueError, binascii.Error):
         raise Refused(Why.MALFORMED) from None
     kind, kid, algorithm = header.get("typ"), header.get("kid"), header.get("alg")
-    if _FORBIDDEN & header.keys():
+    if _FORBIDDEN.difference(tolerated) & header.keys():
         raise Refused(Why.MALFORMED)
     if kind is not None and (not isinstance(kind, str) or kind.lower() not in _TYPES):
         raise Refused(Why.MALFORMED)
@@ -145,7 +150,7 @@ def read(text: str) -> Token:
         raise Refused(Why.MALFORMED)
     if not isinstance(algorithm, str) or not any(algorithm in fit for fit in _FITTING.values()):
         raise Refused(Why.ALGORITHM)
-    return Token(text, algorithm, kid, claims)
+    return Token(text, algorithm, kid, header, claims)
 
 
 def key_set(raw: bytes) -> tuple[PublicKey, ...]:

@@ -55,3 +55,30 @@ class SignInList(Model):
     entries: int
     hash: str
     next: int | None
+
+
+class AccessToken(Model):
+    """RFC 6749 §5.1. ``expires_in``: seconds."""
+
+    access_token: str
+    token_type: Literal["bearer"]
+    expires_in: int
+    scope: str
+
+
+class OAuthError(Model):
+    """RFC 6749 §5.2."""
+
+    error: Literal["invalid_request", "invalid_client", "invalid_scope", "unsupported_grant_type"]
+
+
+class SmartConfiguration(Model):
+    """SMART App Launch 2.2.0, "Conformance"."""
+
+    token_endpoint: str
+    token_endpoint_auth_methods_supported: list[str]
+    token_endpoint_auth_signing_alg_values_supported: list[str]
+    grant_types_supported: list[str]
+    scopes_supported: list[str]
+    code_challenge_methods_supported: list[str]
+    capabilities: list[str]

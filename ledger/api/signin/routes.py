@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from ledger.api import problems
 from ledger.api.documentation import failures
-from ledger.api.exchange import reply
+from ledger.api.exchange import media_type, read_body, reply
 from ledger.api.principal import Kind, Principal, principal_of
 from ledger.api.problems import Problem
 from ledger.api.signin import models, pages
@@ -22,7 +23,29 @@ from ledger.api.signin.pages import Link, page
 from ledger.api.signin.refusal import Refused, Why
 from ledger.api.signin.sessions import Listed, csrf_of
 from ledger.api.signin.signin import ADDRESS_KEY, SignIn
+from ledger.api.signin.systems import (
+    ASSERTION_TYPE,
+    TOKEN_PATH,
+    TOKEN_SECONDS,
+    NotGranted,
+    single,
+    smart_configuration,
+)
+from ledger.node.answers import TooOften
 from ledger.node.roll import MAX_LOGIN
+
+FORM = "application/x-www-form-urlencoded"
+MAX_TOKEN_REQUEST = 32 * 1024
+TOKEN_REQUEST: dict[str, Any] = {
+    "type": "object",
+    "required": ["grant_type", "client_assertion_type", "client_assertion", "scope"],
+    "properties": {
+        "grant_type": {"const": "client_credentials"},
+        "client_assertion_type": {"const": ASSERTION_TYPE},
+        "client_assertion": {"type": "string", "description": "a signed JWT"},
+        "scope": {"type": "string", "examples": ["system/DocumentReference.rs"]},
+    },
+}
 
 Handle = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="as lists of sessions have it")]
 _PERSON = "^[A-Za-z0-9_.-]{1,64}$"
@@ -120,6 +143,81 @@ def router(signin: SignIn) -> APIRouter:
             return failed(refused, request)
         answer.headers.append("set-cookie", clear_cookie(pending_cookie, signin.url))
         return answer
+
+    # --- systems -------------------------------------------------------------------------------
+
+    def denied(code: str, status: int = 400) -> Response:
+        return reply({"error": code}, status)
+
+    @routes.post(
+        TOKEN_PATH,
+        response_model=models.AccessToken,
+        summary="An access token for a system",
+        responses={
+            400: {"model": models.OAuthError, "description": "Not a request that can be granted"},
+            401: {"model": models.OAuthError, "description": "Not a registered system"},
+            **failures(problems.TOO_OFTEN, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA),
+        },
+        openapi_extra={
+            "requestBody": {"required": True, "content": {FORM: {"schema": TOKEN_REQUEST}}}
+        },
+    )
+    async def token(request: Request) -> Response:
+        """SMART Backend Services: `grant_type=client_credentials` with an assertion that the system
+        has signed (ES384 or RS384) for this address. The token is good for five minutes."""
+        address = str(request.scope.get(ADDRESS_KEY, "unknown"))
+        # No pause after failures: keys are not guessed, and systems share addresses.
+        wait = signin.tokens.take(address)
+        if wait:
+            raise TooOften(math.ceil(wait))
+        media_type(request, FORM)
+        body = await read_body(request, MAX_TOKEN_REQUEST)
+        try:
+            form = parse_qs(
+                body.decode("ascii"), keep_blank_values=True, strict_parsing=True,
+                max_num_fields=16, errors="strict",
+            )  # fmt: skip
+            if single(form, "grant_type") != "client_credentials":
+                return denied("unsupported_grant_type")
+            if single(form, "client_assertion_type") != ASSERTION_TYPE:
+                return denied("invalid_request")
+            assertion, scope = single(form, "client_assertion"), single(form, "scope")
+        except (ValueError, NotGranted):
+            return denied("invalid_request")
+        try:
+            client = await signin.systems.authenticated(assertion)
+        except Refused as refused:
+            signin.rejected(refused, address, request.url.path)
+            return denied("invalid_client", 401)
+        busy = signin.tokens.take(f"system {client.id}")
+        if busy:
+            raise TooOften(math.ceil(busy))
+        try:
+            opened, granted = signin.systems.grant(client, scope)
+        except NotGranted as error:
+            return denied(error.code)
+        signin.issued(opened, address)
+        return reply(
+            {
+                "access_token": opened.secret, "token_type": "bearer",
+                "expires_in": TOKEN_SECONDS, "scope": granted,
+            }
+        )  # fmt: skip
+
+    @routes.get(
+        "/.well-known/smart-configuration",
+        response_model=models.SmartConfiguration,
+        summary="How systems sign in",
+    )
+    @routes.get(
+        "/fhir/.well-known/smart-configuration",
+        response_model=models.SmartConfiguration,
+        summary="How systems sign in",
+        include_in_schema=False,
+    )
+    async def smart() -> Response:
+        """The discovery document of SMART App Launch."""
+        return reply(smart_configuration(signin.url))
 
     # --- one's own sessions --------------------------------------------------------------------
 

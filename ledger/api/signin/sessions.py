@@ -23,6 +23,8 @@ from ledger.node.setup.signin import SessionsSection
 #: A session's last use is written down no more often than this, in seconds.
 TOUCH_S: Final = 30
 SWEEP_S: Final = 60
+#: Access tokens that one system may have at a time.
+MOST_TOKENS: Final = 100
 SECRET_BYTES: Final = 32
 #: Access tokens of systems begin with this; they are never cookies.
 ACCESS_PREFIX: Final = "hla."
@@ -112,7 +114,7 @@ class Sessions:
                 sa.select(sessions.c.hash)
                 .where(sessions.c.person == principal.id, sessions.c.kind == principal.kind.value)
                 .order_by(sessions.c.created.desc(), sa.literal_column("rowid").desc())
-                .offset(self._most)
+                .offset(MOST_TOKENS if principal.kind is Kind.SYSTEM else self._most)
             )
             surplus = [found.hash for found in connection.execute(newest)]
             connection.execute(sa.delete(sessions).where(sessions.c.hash.in_(surplus)))

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from ledger.api.principal import Kind, Principal
 from ledger.api.signin import jose, outgoing
+from ledger.api.signin.clients import Clients
 from ledger.api.signin.cookies import set_session
 from ledger.api.signin.login import Logins
 from ledger.api.signin.operators import Operators
@@ -25,6 +26,7 @@ from ledger.api.signin.refusal import Refused, Why
 from ledger.api.signin.sessions import ACCESS_PREFIX, Opened, Sessions
 from ledger.api.signin.standing import ChainState, Standing
 from ledger.api.signin.store import open_store
+from ledger.api.signin.systems import Systems
 from ledger.api.signin.throttle import Lockout, Throttle
 from ledger.node.answers import TooOften
 from ledger.node.journal import Journal
@@ -37,6 +39,8 @@ _log = structlog.get_logger(__name__)
 ADDRESS_KEY: Final = "ledger.address"
 #: Requests a minute: of one address that has not signed in, of a person, of a system or operator.
 STRANGER_RATE: Final = 600
+#: Requests a minute for access tokens: of one address, and of one system.
+TOKEN_RATE: Final = 120
 PERSON_RATE: Final = 600
 MACHINE_RATE: Final = 12_000
 #: Refusals a minute that are written down one by one. Strangers cause them: more of them are only
@@ -98,6 +102,11 @@ class SignIn:
             )
             for provider in settings.providers
         }
+        self.systems = Systems(
+            Clients(directory / "clients.json"), self.sessions, self.standing,
+            url=self.url, fetch=fetch, now=now, clock=clock,
+        )  # fmt: skip
+        self.tokens = Throttle(TOKEN_RATE, clock)
         self.logins = Logins(self.url, directory.parent, settings.return_to, fetch, now)
         self._refusals = Throttle(REFUSAL_RATE, clock)
         self._uncounted = 0
@@ -105,8 +114,10 @@ class SignIn:
 
     @property
     def protected(self) -> bool:
-        """Whether callers have to sign in at all; raises `OperatorsUnusable`."""
-        return not self.development and (self.operators.any or bool(self.providers))
+        """Whether callers have to sign in at all; raises as `is_protected` does."""
+        return not self.development and is_protected(
+            self.settings, self.operators, self.systems.clients
+        )
 
     def close(self) -> None:
         """Let go of the files."""
@@ -152,6 +163,8 @@ class SignIn:
                 if not self.standing.is_patient(principal.id):
                     raise Refused(Why.NOT_CERTIFIED, principal.id)
                 return replace(principal, roles=("patient",))
+            if principal.kind is Kind.SYSTEM:
+                return replace(principal, scopes=self.systems.still(principal))
         except Refused:
             self.sessions.end(principal.session)
             raise
@@ -176,6 +189,11 @@ class SignIn:
         if response is not None:
             set_session(response, opened, self.url, self.now())
         return opened
+
+    def issued(self, opened: Opened, address: str) -> None:
+        """Write down that a system got an access token."""
+        self._remember(opened.secret)
+        self.note("signed-in", opened.principal, address=address)
 
     def stranger(self, request: Request) -> str:
         """Count a request of somebody who has not signed in; the address that it comes from.
@@ -237,6 +255,15 @@ class SignIn:
             self.journal.add(event, **fields)
         except OSError as error:
             _log.error("signin_log_not_written", error=str(error))
+
+
+def is_protected(settings: SignInSection, operators: Operators, clients: Clients) -> bool:
+    """Whether there is anybody who could sign in: then everybody has to.
+
+    Raises:
+        OperatorsUnusable, ClientsUnusable: a file cannot be read.
+    """
+    return operators.any or bool(settings.providers) or bool(clients.listed())
 
 
 def signin_of(request: Request) -> SignIn | None:

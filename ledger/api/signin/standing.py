@@ -64,6 +64,10 @@ class Standing:
         raw = self._chain.state(key, height)
         return None if raw is None else decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
 
+    def has_left(self, institution: str) -> bool:
+        """Whether an institution is a member no more."""
+        return self._entry("closed", institution, self._chain.head().height) is not None
+
     def home(self, person: str) -> str | None:
         """The institution that entered a person, if there is such a person."""
         entry = self._entry("people", person, self._chain.head().height)

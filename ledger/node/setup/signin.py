@@ -28,7 +28,8 @@ def is_loopback(host: str | None) -> bool:
         return host == "localhost"
 
 
-def _web_address(text: str) -> str:
+def web_address(text: str) -> str:
+    """An address that may be fetched: https, or http on loopback; raises `ValueError`."""
     try:
         parts = urlsplit(text)
         bad = parts.username is not None or parts.query or parts.fragment or parts.port == 0
@@ -43,7 +44,7 @@ def _web_address(text: str) -> str:
 
 
 def _base(text: str) -> str:
-    if urlsplit(_web_address(text)).path not in ("", "/"):
+    if urlsplit(web_address(text)).path not in ("", "/"):
         raise ValueError("must have no path")
     return text.rstrip("/")
 
@@ -66,7 +67,7 @@ def _address(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=512)]
+WebAddress = Annotated[str, AfterValidator(web_address), Field(max_length=512)]
 BaseAddress = Annotated[str, AfterValidator(_base), Field(max_length=256)]
 Claim = Annotated[str, AfterValidator(_claim)]
 Text = Annotated[str, Field(min_length=1, max_length=256)]

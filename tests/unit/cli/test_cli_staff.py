@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey
 from typer.testing import CliRunner
 
 from ledger.api.signin.operators import Operators
@@ -169,3 +170,25 @@ def test_an_operators_token_is_shown_once_and_can_be_replaced(home):
 def test_operators_have_plain_names_and_known_roles(home, asked):
     run("operators", "renew", *asked, "--home", str(home), code=3)
     assert json.loads(run("operators", "list", "--home", str(home), "--json"))["operators"] == []
+
+
+# --- systems -----------------------------------------------------------------------------------
+
+
+def test_a_system_is_registered_and_removed(home, tmp_path):
+    public = ECKey.generate_key("P-384", {"kid": "k"}).as_dict(private=False)
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [public]}))
+    own = ("--home", str(home))
+    scope = ("--scope", "system/*.rs")
+    run("systems", "register", "pacs", *scope, "--jwks", str(tmp_path / "keys.json"), *own)
+    run("systems", "register", "ris", *scope, "--jwks-url", "https://ris.example/keys", *own)
+    told = json.loads(run("systems", "list", "--json", *own))["systems"]
+    assert [(one["system"], one["institution"]) for one in told] == [
+        ("pacs", "east"), ("ris", "east"),
+    ]  # fmt: skip
+    assert "https://ris.example/keys" in run("systems", "list", *own)
+    run("systems", "remove", "ris", *own)
+    run("systems", "remove", "ris", *own, code=1)
+    run("systems", "register", "x", "--scope", "user/*.rs", "--jwks-url", "https://x.example/k",
+        *own, code=3)  # fmt: skip
+    assert len(json.loads(run("systems", "list", "--json", *own))["systems"]) == 1
