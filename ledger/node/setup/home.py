@@ -105,7 +105,9 @@ class FhirSection(Table):
     """
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]{1,300}$")]
-    types: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{1,63}$")], ...] = ()
+    types: list[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{1,63}$")]] = Field(
+        default_factory=list
+    )
     credentials: str | None = None
     ca: str | None = None
     by_patient: bool = False
