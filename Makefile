@@ -11,21 +11,25 @@ BENCH_ARGS ?= --nodes 4 --seconds 20
 WORKERS ?= logical
 ALONE := tests/e2e tests/netns
 
-.PHONY: setup demo test bench check clean
+.PHONY: setup browser demo test bench check clean
 
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml uv.lock scripts/setup.sh tests/js/package-lock.json
 	./scripts/setup.sh
 
+# Debian's Chromium, for the tests of pages, where it can be had without asking.
+browser:
+	@./scripts/chromium.sh
+
 demo: setup
 	@$(BIN)/health-ledger demo $(DEMO_ARGS)
 
 ifdef PYTEST_ARGS
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-test: setup
+test: setup browser
 	@failed=0; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(ALONE)) || failed=1; \
 	$(BIN)/python -m pytest $(ALONE) || failed=1; \

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.browser import NO_BROWSER
 from tests.support.databases import NO_SERVER, address, postgres
 from tests.support.javascript import NO_NODE
 
@@ -15,12 +16,12 @@ settings.load_profile("ledger")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say once why there was no PostgreSQL, or nothing that runs on Node.js."""
+    """Say once why there was no PostgreSQL, nothing that runs on Node.js, or no browser."""
     reasons = [
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", ())
         if isinstance(report.longrepr, tuple)
-        and any(why in report.longrepr[2] for why in (NO_SERVER, NO_NODE))
+        and any(why in report.longrepr[2] for why in (NO_SERVER, NO_NODE, NO_BROWSER))
     ]
     for reason in sorted(set(reasons)):
         terminalreporter.write_line(f"{reason} ({reasons.count(reason)} tests skipped)")

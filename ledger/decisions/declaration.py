@@ -25,7 +25,7 @@ REACHES: Final[dict[str, Pair]] = {
     "V": ("all, also very restricted,", "全部（包括高度限制级）"),
 }
 ANYBODY: Final[Pair] = ("every institution of the consortium", "联盟内所有机构")
-ANYTHING: Final[Pair] = ("record", "病历资料")
+ANYTHING: Final[Pair] = ("every kind", "所有种类")
 ANY_PURPOSE: Final[Pair] = ("any purpose", "任何")
 
 SENTENCES: Final[dict[str, Pair]] = {

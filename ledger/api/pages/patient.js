@@ -122,6 +122,7 @@ async function review(act, subject = "") {
   const others = sentences.map((item) => item.subject).filter((who) => who && who !== session.person);
   byId("review-whom").textContent =
     others.length ? text("reviewOther", { subject: others.join(", ") }) : text("reviewSelf");
+  byId("review-names").textContent = body.calls.map(explained).join(" ");
   byId("fingerprint").textContent = hex(id).slice(0, 16);
   byId("sign").hidden = !sentences.every((item) => item.whole);
   return new Promise((resolve) => {
@@ -132,6 +133,21 @@ async function review(act, subject = "") {
     dialog.returnValue = "";
     dialog.showModal();
   });
+}
+
+// What the node says about the names in a call: beside the sentence, never in its place.
+function explained(call) {
+  const scope = call.arguments.get("scope");
+  const named = scope instanceof Map ? scope.get("institutions") ?? [] : [];
+  const notes = named.flatMap((id) => {
+    const found = overview.institutions.find((each) => each.id === id);
+    return found ? [text("nameOf", { id, name: nameIn(found) })] : [];
+  });
+  if (call.contract === "consent" && call.method === "withdraw") {
+    const known = overview.consents.find((each) => each.consent === call.arguments.get("id"));
+    for (const rule of known?.rules ?? []) notes.push(text("itIs", { rule: ruleText(rule) }));
+  }
+  return notes.join(" ");
 }
 
 async function declare(act, subject) {
@@ -174,10 +190,11 @@ async function refresh() {
 const word = (table, code) =>
   Object.hasOwn(WORDS[table], code) ? WORDS[table][code][current() === "en" ? 0 : 1] : code;
 
+const nameIn = (found) => (current() === "zh" && found.name_zh ? found.name_zh : found.name);
+
 function institutionName(id) {
   const found = overview?.institutions.find((each) => each.id === id);
-  const name = found && (current() === "zh" && found.name_zh ? found.name_zh : found.name);
-  return name ? `${name} (${id})` : id;
+  return found ? `${nameIn(found)} (${id})` : id;
 }
 
 function ruleText(rule) {

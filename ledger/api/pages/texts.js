@@ -54,6 +54,8 @@ export const TEXTS = {
   ],
   reviewSelf: ["For yourself.", "为您本人。"],
   reviewOther: ["For {subject}, for whom you act.", "您代表 {subject} 签署。"],
+  nameOf: ["{id} is {name}.", "{id}即{name}。"],
+  itIs: ["It is: {rule}.", "内容为：{rule}。"],
   fingerprint: ["Fingerprint", "指纹"],
   sign: ["Sign with passkey", "使用通行密钥签署"],
   back: ["Do not sign", "不签署"],

@@ -352,8 +352,8 @@ export const WORDS = {
    "联盟内所有机构"
   ],
   "anything": [
-   "record",
-   "病历资料"
+   "every kind",
+   "所有种类"
   ],
   "anyPurpose": [
    "any purpose",

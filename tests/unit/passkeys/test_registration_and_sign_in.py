@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from ledger.api.passkeys import challenges, codes
+from ledger.api.patients import VOICES, may_speak
 from ledger.chain.codec import decode
+from ledger.chain.result import CallResult
 from ledger.chain.transaction import Body
 from ledger.crypto import hashing
 from tests.support.authenticator import Authenticator, client_data
@@ -36,9 +38,9 @@ async def test_a_patient_registers_signs_in_consents_and_takes_it_back(
     assert outcome["ok"], outcome
     assert prepared["summary"] == [
         {
-            "en": "You permit south to see ordinary records (record) for treatment, until you take "
-            "it back.",
-            "zh": "您允许south因诊疗查看普通的病历（病历资料），直至您撤回。",
+            "en": "You permit south to see ordinary records (every kind) for treatment, until you "
+            "take it back.",
+            "zh": "您允许south因诊疗查看普通的病历（所有种类），直至您撤回。",
             "subject": NEWCOMER,
             "whole": True,
         }
@@ -279,6 +281,36 @@ async def test_she_sees_the_consents_of_those_for_whom_she_speaks_and_no_others(
     await page.sign_in(hers, NEWCOMER)
     answer = await page.api.get("/v1/patient", params={"subject": pseudonym})
     assert answer.status_code == 403
+
+
+async def test_what_is_signed_for_another_says_so_and_the_contract_decides(
+    page, enrolled, hers, pseudonym
+) -> None:
+    await page.sign_in(hers, NEWCOMER)
+    prepared, outcome = await page.declare(hers, CONSENT, subject=pseudonym)
+    assert prepared["summary"][0]["subject"] == pseudonym
+    assert not outcome["ok"]
+    assert outcome["calls"][0]["error"].startswith("not_the_person")
+
+
+@pytest.mark.parametrize(
+    ("standings", "speaks"),
+    [
+        (("speaks", "none"), True),
+        (("none", "speaks"), True),
+        (("none", "none"), False),
+        (("silenced", "speaks"), False),
+        ((None, None), False),  # neither contract is on this chain
+    ],
+)
+async def test_who_speaks_for_whom_is_asked_of_the_contracts(standings, speaks) -> None:
+    class Chain:
+        async def query(self, contract: str, method: str, arguments: dict[str, str]) -> CallResult:
+            standing = dict(zip(VOICES, standings, strict=True))[contract]
+            ok = standing is not None
+            return CallResult(ok, "" if ok else "unknown_contract", {"standing": standing}, 0, ())
+
+    assert await may_speak(Chain(), NEWCOMER, "p-" + "b" * 32) is speaks
 
 
 # --- The page ---------------------------------------------------------------------------------
