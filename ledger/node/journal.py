@@ -94,6 +94,8 @@ class Journal:
             if whole != len(content):
                 stream.truncate(whole)
                 os.fsync(stream.fileno())
+        if whole == 0:
+            paths[-1].unlink()
 
     def add(self, event: str, **fields: Any) -> Head:
         """Write one entry; text is cut at `MAX_TEXT` characters. Raises `OSError`."""
@@ -172,6 +174,7 @@ def check(directory: Path, anchored: Mapping[int, bytes] | None = None) -> Head:
     """
     head: Head | None = None
     for path in _paths(directory):
+        number = 0
         for number, line in enumerate(_lines(path), 1):
             place = f"{path}:{number}"
             try:
@@ -179,6 +182,8 @@ def check(directory: Path, anchored: Mapping[int, bytes] | None = None) -> Head:
                 count, before = entry["n"], bytes.fromhex(entry["prev"])
             except (ValueError, TypeError, KeyError, RecursionError):
                 raise JournalBroken(f"{place}: not an entry") from None
+            if number == 1 and count != int(path.stem):
+                raise JournalBroken(f"{place}: the file begins with another entry")
             if head is None:
                 head = Head(count - 1, before)
                 if head.entries == 0 and before != BEGINNING.hash:
@@ -186,8 +191,13 @@ def check(directory: Path, anchored: Mapping[int, bytes] | None = None) -> Head:
             if Head(count - 1, before) != head:
                 raise JournalBroken(f"{place}: does not follow the entry before")
             head = Head(count, link(before, line))
-            if anchored is not None and anchored.get(count, head.hash) != head.hash:
-                raise JournalBroken(f"{place}: the chain has another hash for entry {count}")
+            for known in (Head(count - 1, before), head):
+                if anchored and anchored.get(known.entries, known.hash) != known.hash:
+                    raise JournalBroken(
+                        f"{place}: the chain has another hash for entry {known.entries}"
+                    )
+        if number == 0:
+            raise JournalBroken(f"{path}: empty")
     newest = head or BEGINNING
     if anchored and max(anchored) > newest.entries:
         raise JournalBroken(f"{directory}: the chain knows of {max(anchored)} entries")
