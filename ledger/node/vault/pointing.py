@@ -35,6 +35,11 @@ class Salts:
         return self.digest + self.type + self.labels
 
 
+def salts_id(name: bytes) -> bytes:
+    """By what the key of a record's salts is found."""
+    return b"salts/" + name
+
+
 def opening_of(description: Description, key: LabelKey | None, salts: Salts) -> tuple[bytes, ...]:
     """The tokens of a record's labels and codes; nothing where the patient has no label key here,
     or there are more labels than a list has room for."""

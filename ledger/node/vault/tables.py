@@ -31,6 +31,7 @@ records = sa.Table(
     sa.Column("source", sa.Text, nullable=False, index=True),
     sa.Column("subject", sa.Text, nullable=False, index=True),
     sa.Column("pointer", sa.LargeBinary, nullable=False),
+    # Sealed under a key in `ledger.node.vault.keysafe`; empty once the record was erased.
     sa.Column("salts", sa.LargeBinary, nullable=False),
     sa.Column("taken", sa.BigInteger, nullable=False),
     sa.Column("current", sa.Boolean, nullable=False),
@@ -42,7 +43,10 @@ records = sa.Table(
     sa.Column("stamp", sa.Text, nullable=False, server_default=""),
     sa.Column("reference", sa.Text, nullable=False, server_default=""),
     sa.Column("labelled", sa.Text, nullable=False, server_default=""),
+    # When it was destroyed at the patient's request. The row stays: it is not taken in again.
+    sa.Column("erased", sa.BigInteger),
 )
+sa.Index("erased", records.c.source, sqlite_where=records.c.erased.is_not(None))
 sa.Index("outdated", records.c.id, sqlite_where=sa.and_(~records.c.current, ~records.c.announced))
 
 #: The lists of tokens that open what pointers say of labels and codes, as canonical bytes.
@@ -107,6 +111,8 @@ def _add_columns(engine: sa.Engine) -> None:
     """Give a vault of an earlier version the columns that it lacks."""
     present = {column["name"] for column in sa.inspect(engine).get_columns("records")}
     with engine.begin() as connection:
+        if "erased" not in present:
+            connection.exec_driver_sql("ALTER TABLE records ADD COLUMN erased BIGINT")
         for name in ("stamp", "reference", "labelled"):
             if name not in present:
                 connection.exec_driver_sql(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -17,9 +17,13 @@ from ledger.chain.pointer import Pointer, record_digest
 from ledger.chain.tokens import LabelKey
 from ledger.node.vault.connector import Connector, Problem, RecordUnavailable, SourceRecord
 from ledger.node.vault.intake import Described, TakeIn, described
+from ledger.node.vault.keysafe import KeyGone, KeySafe
 from ledger.node.vault.opened import digest_of
-from ledger.node.vault.pointing import Salts, make_pointer, opening_of
+from ledger.node.vault.pointing import Salts, make_pointer, opening_of, salts_id
 from ledger.node.vault.tables import openings, pointer_of, records, seen
+
+#: What is said of a record that was destroyed here and is still in the source.
+ERASED: Final = "destroyed at the patient's request, and still in the source"
 
 
 class Rules(NamedTuple):
@@ -41,6 +45,7 @@ class Pass:
         entropy: so many random bytes, for salts.
         rules: what it goes by.
         progress: told after every chunk.
+        safe: the keys under which salts are stored.
     """
 
     def __init__(
@@ -50,12 +55,14 @@ class Pass:
         entropy: Callable[[int], bytes],
         rules: Rules,
         progress: Callable[[TakeIn], None],
+        safe: KeySafe,
     ) -> None:
         self._engine = engine
         self._connector = connector
         self._entropy = entropy
         self._rules = rules
         self._progress = progress
+        self._safe = safe
         self._prints = {subject: _print_of(key) for subject, key in rules.keys.items()}
         self.report = TakeIn()
 
@@ -87,11 +94,23 @@ class Pass:
         """Those that are known and about which neither the source nor the rules say otherwise."""
         if not items:
             return set()
+        erased = self._erased(items)
+        for source in erased:
+            self.report.cannot(Problem(source, ERASED))
         known = self._known(items)
         same = [known[item.id] for item in items if item.id in known and self._is_same(item, known)]
         with self._engine.begin() as connection:
             _note_seen(connection, [row.id for row in same])
-        return {row.source for row in same}
+        return {row.source for row in same} | erased
+
+    def _erased(self, items: Sequence[SourceRecord]) -> set[str]:
+        """Those that were destroyed at a patient's request. They are never taken in again, and as
+        long as the source has them that is said."""
+        query = sa.select(records.c.source).where(
+            records.c.erased.is_not(None), records.c.source.in_([item.id for item in items])
+        )
+        with self._engine.connect() as connection:
+            return set(connection.scalars(query))
 
     def _is_same(self, item: SourceRecord, known: Mapping[str, sa.Row[Any]]) -> bool:
         row = known[item.id]
@@ -105,6 +124,8 @@ class Pass:
     def _take(self, chunk: Sequence[Described]) -> None:
         # A source may list something twice; the later word counts.
         chunk = list({one.item.id: one for one in chunk}.values())
+        erased = self._erased([one.item for one in chunk])
+        chunk = [one for one in chunk if one.item.id not in erased]
         known = self._known([one.item for one in chunk])
         rows: list[dict[str, Any]] = []
         opened: list[dict[str, Any]] = []
@@ -125,7 +146,7 @@ class Pass:
                     noted.append({"record": earlier.id, **self._notes(one, subject)})
                     continue
                 pointer, salts = self._new(one, subject, earlier)
-            except RecordUnavailable as error:
+            except (RecordUnavailable, KeyGone) as error:
                 self.report.cannot(Problem(one.item.id, str(error)))
                 continue
             if earlier is not None:
@@ -143,6 +164,10 @@ class Pass:
                     **{key[3:]: value for key, value in self._notes(one, subject).items()},
                 }
             )  # fmt: skip
+        # The keys first: a pointer whose salts cannot be opened is worth nothing.
+        boxes = self._safe.seal([(salts_id(row["name"]), row["salts"]) for row in rows])
+        for row, box in zip(rows, boxes, strict=True):
+            row["salts"] = box
         with self._engine.begin() as connection:
             if outdated:
                 gone = sa.update(records).where(records.c.id.in_(outdated))
@@ -170,7 +195,8 @@ class Pass:
 
     def _again(self, one: Described, subject: str, earlier: sa.Row[Any]) -> Pointer:
         """The pointer that the record would have with the salts that it has."""
-        salts, before = Salts.unpack(earlier.salts), pointer_of(earlier.pointer)
+        opened = self._safe.open(salts_id(earlier.name), earlier.salts)
+        salts, before = Salts.unpack(opened), pointer_of(earlier.pointer)
         if one.content is None and one.item.stamp and one.item.stamp == earlier.stamp:
             digest, size = before.digest, before.size
         else:

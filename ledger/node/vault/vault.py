@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,14 +20,16 @@ import sqlalchemy as sa
 
 from ledger.chain import merkle
 from ledger.chain.exchange import Shown
-from ledger.chain.pointer import Pointer
+from ledger.chain.pointer import SALT_SIZE, Pointer
 from ledger.chain.tokens import LabelKey
 from ledger.node.vault.connector import Connector, RecordUnavailable
 from ledger.node.vault.intake import TakeIn
+from ledger.node.vault.keysafe import KeyGone, KeySafe, SafeUnusable
 from ledger.node.vault.opened import OpenedRecord, RecordAltered
 from ledger.node.vault.passes import PassLog, Standing, standing
-from ledger.node.vault.pointing import Salts
+from ledger.node.vault.pointing import Salts, salts_id
 from ledger.node.vault.tables import (
+    VaultUnusable,
     batches,
     open_tables,
     openings,
@@ -36,6 +39,10 @@ from ledger.node.vault.tables import (
 )
 from ledger.node.vault.taking import Pass, Rules
 
+#: The file of keys, beside that of the vault. Not for the backups in which the vault is.
+KEYS_FILE: Final = "keys.db"
+#: The version (SQLite's ``user_version``) of a vault whose salts are all sealed.
+_SEALED: Final = 1
 #: Batches whose leaf hashes are kept in memory for making proofs.
 CACHED_BATCHES: Final = 64
 
@@ -86,9 +93,11 @@ class Vault:
         self,
         engine: sa.Engine,
         connector: Connector,
+        safe: KeySafe,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._engine = engine
+        self._safe = safe
         self._entropy = entropy
         self._connector = connector
         self._leaves: OrderedDict[int, list[bytes]] = OrderedDict()
@@ -101,15 +110,61 @@ class Vault:
         *,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> Vault:
-        """Open or make the vault file, readable by its owner only; raises `VaultUnusable`.
+        """Open or make the vault file and, beside it, `KEYS_FILE`, readable by their owner only;
+        raises `VaultUnusable`.
 
         Args:
-            entropy: so many random bytes, for salts.
+            entropy: so many random bytes, for salts and keys.
         """
-        return cls(open_tables(path), connector, entropy)
+        engine = open_tables(path)
+        try:
+            vault = cls(engine, connector, KeySafe(path.with_name(KEYS_FILE), entropy), entropy)
+        except SafeUnusable as error:
+            engine.dispose()
+            raise VaultUnusable(str(error)) from None
+        vault._settle()
+        return vault
+
+    def _settle(self) -> None:
+        """Seal the salts of a vault of an earlier version, and destroy again what was destroyed, in
+        case the file of keys was put back from a copy."""
+        with self._engine.connect() as connection:
+            sealed = connection.exec_driver_sql("PRAGMA user_version").scalar_one() >= _SEALED
+        if not sealed:
+            self._seal_all()
+        with self._engine.connect() as connection:
+            gone = sa.select(records.c.name).where(records.c.erased.is_not(None))
+            erased = list(connection.scalars(gone))
+        if erased:
+            self._safe.destroy([salts_id(name) for name in erased])
+
+    def _seal_all(self) -> None:
+        """Seal salts that stand in clear, and leave nothing of them in the file."""
+        found = False
+        plain = sa.select(records.c.id, records.c.name, records.c.salts).where(
+            sa.func.length(records.c.salts) == 3 * SALT_SIZE
+        )
+        change = sa.update(records).where(records.c.id == sa.bindparam("record"))
+        while True:
+            with self._engine.begin() as connection:
+                rows = connection.execute(plain.limit(1_000)).all()
+                if not rows:
+                    break
+                found = True
+                boxes = self._safe.seal([(salts_id(row.name), row.salts) for row in rows])
+                connection.execute(
+                    change.values(salts=sa.bindparam("box")),
+                    [{"record": row.id, "box": box} for row, box in zip(rows, boxes, strict=True)],
+                )
+        with closing(self._engine.raw_connection()) as connection:
+            if found:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute(f"PRAGMA user_version = {_SEALED}")
 
     def close(self) -> None:
-        """Let go of the file and of the source."""
+        """Let go of the files and of the source."""
+        self._safe.close()
         self._engine.dispose()
         self._connector.close()
 
@@ -139,7 +194,7 @@ class Vault:
         """
         rules = Rules(subjects, label_keys or {}, holder, now)
         told = _ignored if progress is None else progress
-        return Pass(self._engine, self._connector, self._entropy, rules, told).run()
+        return Pass(self._engine, self._connector, self._entropy, rules, told, self._safe).run()
 
     def passing(self, clock: Callable[[], int]) -> PassLog:
         """Where a pass writes down how far it is."""
@@ -227,7 +282,7 @@ class Vault:
         """The record of a name, if it is one of this holder's."""
         with self._engine.connect() as connection:
             row = connection.execute(_entries().where(records.c.name == name)).first()
-        return _entry(row) if row is not None else None
+        return self._entry(row) if row is not None else None
 
     def entries(self) -> Iterator[Entry]:
         """All current records in the order in which they were taken in."""
@@ -235,7 +290,8 @@ class Vault:
             for row in connection.execute(
                 _entries().where(records.c.current).order_by(records.c.id)
             ):
-                yield _entry(row)
+                if (entry := self._entry(row)) is not None:
+                    yield entry
 
     def pointers_of(self, subject: str) -> list[Shown]:
         """The anchored, current pointers of a subject, each with its proof and its opening."""
@@ -254,7 +310,9 @@ class Vault:
 
     def proof_of(self, name: bytes) -> dict[str, Any] | None:
         """``{"root", "index", "size", "path"}`` of an anchored record, None for any other."""
-        query = _entries().where(records.c.name == name, batches.c.height.is_not(None))
+        query = _entries().where(
+            records.c.name == name, batches.c.height.is_not(None), records.c.erased.is_(None)
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
             return self._proof(connection, row) if row is not None else None
@@ -270,7 +328,59 @@ class Vault:
         path = merkle.inclusion_path(leaves, row.place)
         return {"root": row.root, "index": row.place, "size": row.size, "path": list(path)}
 
+    # --- destroying ----------------------------------------------------------------------------
+
+    def erase(self, name: bytes, now: int) -> tuple[bytes, ...]:
+        """Destroy what opens a record, in all the versions that were taken in: the keys of its
+        salts, the salts, the openings of its labels. Done again, it does the same.
+
+        Args:
+            now: milliseconds since 1970 UTC.
+
+        Returns:
+            The names of the versions; none where this holder never had such a record.
+        """
+        find = sa.select(records.c.source).where(records.c.name == name)
+        with self._engine.connect() as connection:
+            source = connection.execute(find).scalar()
+            if source is None:
+                return ()
+            versions = sa.select(records.c.name).where(records.c.source == source)
+            names = tuple(connection.scalars(versions.order_by(records.c.id)))
+        # The keys first: whatever happens after, nobody opens the rest of it.
+        self._safe.destroy([salts_id(one) for one in names])
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(records)
+                .where(records.c.source == source, records.c.erased.is_(None))
+                .values(
+                    salts=b"",
+                    pointer=b"",
+                    current=False,
+                    announced=True,
+                    erased=now,
+                    stamp="",
+                    reference="",
+                    labelled="",
+                )
+            )
+            connection.execute(sa.delete(openings).where(openings.c.name.in_(names)))
+        return names
+
     # --- reading -------------------------------------------------------------------------------
+
+    def _entry(self, row: sa.Row[Any]) -> Entry | None:
+        """The entry of a row; None where the record was destroyed, or its key is not here."""
+        if row.erased is not None:
+            return None
+        try:
+            salts = Salts.unpack(self._safe.open(salts_id(row.name), row.salts))
+        except KeyGone:
+            return None
+        return Entry(
+            row.name, row.source, pointer_of(row.pointer), salts, row.current, row.height,
+            row.stamp,
+        )  # fmt: skip
 
     def retrieve(self, entry: Entry) -> OpenedRecord:
         """The record's exact bytes, as they were when it was anchored; to be closed.
@@ -313,13 +423,6 @@ def _entries() -> sa.Select[Any]:
     return sa.select(records, batches.c.root, batches.c.size, batches.c.height).join(
         batches, isouter=True
     )
-
-
-def _entry(row: sa.Row[Any]) -> Entry:
-    return Entry(
-        row.name, row.source, pointer_of(row.pointer), Salts.unpack(row.salts), row.current,
-        row.height, row.stamp,
-    )  # fmt: skip
 
 
 def _ignored(_report: TakeIn) -> None:
