@@ -72,6 +72,8 @@ class Conduct:
         self._clock = clock
         self._wake = asyncio.Event()
         self._looked = 0
+        #: Domain → when it is this node's turn to begin its renewal, in the loop's seconds.
+        self._turns: dict[str, float] = {}
 
     def follow(self, written: Iterable[bytes], time: int) -> None:
         """A block is final, which wrote these state entries at this block time."""
@@ -96,8 +98,8 @@ class Conduct:
                 self._wake.set()
 
     async def _woken(self) -> None:
-        """Wait for news; while a ceremony goes on also for the time of its stage to pass."""
-        if not self._board().open:
+        """Wait for news; while a ceremony goes on, or is about to, also for time to pass."""
+        if not self._board().open and not self._turns:
             await self._wake.wait()
             return
         try:
@@ -124,9 +126,8 @@ class Conduct:
         for domain in board.active:
             if self._over(board, domain):
                 return await self._say(Call(CONTRACT, "retire", {"domain": domain}))
-            if self._should_renew(board, domain):
-                await self._renew(domain)
-                return False
+            if self._is_my_turn(board, domain):
+                return await self._say(Call(CONTRACT, "open", {"domain": domain}))
         return await self._account()
 
     async def _say(self, call: Call) -> bool:
@@ -153,10 +154,14 @@ class Conduct:
             or self._moment().time >= old
         )
 
-    async def _renew(self, domain: str) -> None:
-        await asyncio.sleep(self._seated().index(self._node) * COURTESY_SECONDS)
-        if self._should_renew(self._board(), domain):
-            await self._say(Call(CONTRACT, "open", {"domain": domain}))
+    def _is_my_turn(self, board: Board, domain: str) -> bool:
+        """Whether to begin now: one is enough, so each leaves those before it some time."""
+        if not self._should_renew(board, domain):
+            self._turns.pop(domain, None)
+            return False
+        now = asyncio.get_running_loop().time()
+        courtesy = self._seated().index(self._node) * COURTESY_SECONDS
+        return now >= self._turns.setdefault(domain, now + courtesy)
 
     def _over(self, board: Board, domain: str) -> bool:
         """Whether a domain is of a study that has ended for good."""

@@ -191,11 +191,13 @@ class Party:
     def tidy(self, board: Board) -> None:
         """Delete what is of no use any more: secrets of ceremonies that are over, and shares that
         were replaced or whose key has ended. What was deleted cannot be taken from this node."""
-        current = {
-            share_name(domain, epoch.ceremony)
-            for domain in board.active
-            if (epoch := board.epoch(domain)) is not None
-        }
+        current = set()
+        for domain in board.active:
+            epoch = board.epoch(domain)
+            assert epoch is not None
+            current.add(share_name(domain, epoch.ceremony))
+            if epoch.index(self._node) is not None:
+                self._take(board, domain, epoch.ceremony)
         for number in board.open:
             entry = board.ceremony(number)
             current |= {f"ceremony-{number}", share_name(entry["domain"], number)}
@@ -204,6 +206,17 @@ class Party:
             # What the chain here has not come to yet is for later: the node may be catching up.
             if name not in current and int(name.rpartition("-")[2]) <= known:
                 self._safe.drop(name)
+
+    def _take(self, board: Board, domain: str, number: int) -> None:
+        """Keep the share of a ceremony that ended before this node had confirmed its result: as
+        many as it takes are not all."""
+        name = share_name(domain, number)
+        if self._recall(number) is None or self._safe.get(name) is not None:
+            return
+        entry = board.ceremony(number)
+        share = self._own_share(board.terms(entry), board.transcript(entry), number)
+        if share is not None:
+            self._safe.put(name, share)
 
     def share(self, board: Board, domain: str) -> tuple[int, int, bytes] | None:
         """Epoch, index and share of this node for a domain, or None where it holds none."""
