@@ -13,3 +13,8 @@ PROGRAMS: Final = int(os.environ.get(VARIABLE, "100"))
 #: ``/fhir``; without it those that are vendored.
 EXAMPLES_VARIABLE: Final = "LEDGER_FHIR_EXAMPLES"
 EXAMPLES: Final = os.environ.get(EXAMPLES_VARIABLE, "")
+
+#: Ids that the attack on pseudonyms tries out; more by the environment variable of this name. A
+#: prefecture has 470,000,000.
+IDS_VARIABLE: Final = "LEDGER_ATTACK_IDS"
+IDS: Final = int(os.environ.get(IDS_VARIABLE, "400"))
