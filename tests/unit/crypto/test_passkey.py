@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.crypto import passkey
+from ledger.chain.codec import Malformed, encode
+from ledger.chain.transaction import Body, Call, Envelope, decode_transaction, verify_signatures
+from ledger.crypto import hashing, passkey
 from ledger.crypto.keys import SigningKey
 from ledger.crypto.suites import UnusableKey, suite_of, verify
 from tests.support.authenticator import VERIFIED, Authenticator, client_data
@@ -68,6 +70,27 @@ def test_the_same_signature_cannot_be_written_with_the_other_s() -> None:
     assert again == assertion.wire
     numbers = r.to_bytes(32, "big") + max(s, passkey.ORDER - s).to_bytes(32, "big")
     assert not verify(HERS.public, MESSAGE, again[:37] + numbers + again[101:])
+
+
+def test_no_change_of_a_signature_changes_the_id_of_a_transaction() -> None:
+    body = Body(bytes(32), b"", 1, 2, False, (Call("c", "m", {}),), (HERS.public,))
+    identity = hashing.TRANSACTION(encode(body))
+    wire = HERS.sign(identity)
+    s = int.from_bytes(wire[69:101], "big")
+    high = wire[:69] + (passkey.ORDER - s).to_bytes(32, "big") + wire[101:]
+    again = HERS.assertion(identity, data=HERS.authenticator_data(counter=7)).wire
+    good = {}
+    for signature in (wire, high, again):
+        transaction = decode_transaction(encode(Envelope(encode(body), (signature,))))
+        assert transaction.id == identity
+        good[signature] = verify_signatures(transaction)
+    assert good == {wire: True, high: False, again: True}
+
+
+def test_a_signature_longer_than_any_is_not_even_looked_at() -> None:
+    body = Body(bytes(32), b"", 1, 2, False, (Call("c", "m", {}),), (HERS.public,))
+    with pytest.raises(Malformed, match="2048"):
+        decode_transaction(encode(Envelope(encode(body), (bytes(2049),))))
 
 
 @pytest.mark.parametrize("surplus", [passkey.ORDER, -passkey.ORDER])

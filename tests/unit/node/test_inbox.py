@@ -17,6 +17,7 @@ from ledger.node import inbox as inbox_module
 from ledger.node.inbox import Inbox
 from ledger.node.mempool import Mempool
 from ledger.node.net.frames import Transactions
+from tests.support.authenticator import Authenticator
 from tests.support.founded import Chain
 
 
@@ -190,3 +191,22 @@ async def test_a_key_that_is_registered_meanwhile_is_let_in(desk: Desk) -> None:
     chain.append(transaction)
     desk.inbox.final([transaction.id], registry_changed=True)
     assert desk.code(raw()) == "accepted"
+
+
+async def test_a_passkey_is_let_in_when_it_is_registered_and_executes(desk: Desk) -> None:
+    chain = desk.chain
+    governor = chain.consortium.account("east-governor")
+    hers = Account(Authenticator("hers"))
+    subject = "p-" + "7" * 32
+    enrol = call(
+        "registry", "enrol", id=subject, institution="east", roles=["patient"], keys=[hers.id]
+    )
+    desk.commit(build(chain.chain, chain.replica.head.height, 10, [enrol], [governor, hers]))
+    desk.inbox.final([], registry_changed=True)
+    told = call("consent", "grant", id="c-1", subject=subject, scope={"purposes": ["TREAT"]})
+    consent = build(chain.chain, chain.replica.head.height, 10, [told], [hers])
+    forged = Envelope(consent.envelope.body, (Authenticator("forger").sign(consent.id),))
+    assert desk.code(encode(forged)) == "bad_signature"
+    assert desk.code(consent.raw) == "accepted"
+    desk.commit(consent)
+    assert chain.replica.store.value(b"consent/consents/c-1") is not None
