@@ -22,6 +22,7 @@ from ledger.cli import (
     node,
     operators,
     pseudonym,
+    records,
     sim,
     staff,
     systems,
@@ -49,6 +50,7 @@ app.add_typer(systems.group, name="systems")
 app.add_typer(transaction.group, name="tx")
 app.add_typer(audit.group, name="audit")
 audit.group.command("document")(document.document)
+app.add_typer(records.group, name="records")
 app.command("indicators")(indicators.indicators)
 app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")

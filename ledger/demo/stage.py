@@ -23,11 +23,11 @@ from ledger.client.http import Client
 from ledger.client.requests import CallOutcome
 from ledger.crypto.sealing import SealingKey
 from ledger.node.clock import now_ms
-from ledger.node.desk import LABEL_KEYS_FILE, SUBJECTS_FILE
 from ledger.node.fleet import Fleet
 from ledger.node.setup.config import InstitutionSection, NetworkConfig
 from ledger.node.setup.founding import Founding, Progress, found_network, node_home
 from ledger.node.setup.people import People, Person, load_people
+from ledger.node.vault.patients import LABEL_KEYS_FILE, SUBJECTS_FILE
 
 #: Heights for which a transaction of the demo stays valid.
 WINDOW = 1_000

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-import msgspec
 import structlog
 from sqlalchemy.exc import DBAPIError
 
@@ -29,17 +28,17 @@ from ledger.node.setup.home import NodeHome
 from ledger.node.vault import release as counter
 from ledger.node.vault import showing
 from ledger.node.vault.connector import RecordUnavailable
+from ledger.node.vault.handed import HandedLog
 from ledger.node.vault.opened import RecordAltered
 from ledger.node.vault.ownrecords import OwnRecords
 from ledger.node.vault.passes import VaultBusy, claim_vault
+from ledger.node.vault.patients import label_keys_in, subjects_in
 from ledger.node.vault.sources import sources_of
 from ledger.node.vault.turnstile import Turnstile
 from ledger.node.vault.vault import Vault
 
 _log = structlog.get_logger(__name__)
 
-SUBJECTS_FILE = "subjects.json"
-LABEL_KEYS_FILE = "label-keys.json"
 RETRY_SECONDS = 10.0
 #: Records that are on their way at the same time.
 MAX_STREAMS = 32
@@ -101,6 +100,7 @@ class RecordDesk:
             sources_of(home, clock, self._subjects),
             entropy=entropy,
         )
+        self._handed: HandedLog = self._vault.handed(clock)
 
     @property
     def own(self) -> OwnRecords:
@@ -158,25 +158,15 @@ class RecordDesk:
         return self._subjects().get(reference, "")
 
     def _subjects(self) -> dict[str, str]:
-        return self._texts(SUBJECTS_FILE)
+        return subjects_in(self._home.path / "vault")
 
     def _label_keys(self) -> dict[str, LabelKey]:
-        keys = {}
-        for pseudonym, secret in self._texts(LABEL_KEYS_FILE).items():
-            try:
-                keys[pseudonym] = LabelKey(bytes.fromhex(secret))
-            except ValueError as error:
-                raise OSError(f"{LABEL_KEYS_FILE}: {pseudonym}: {error}") from None
-        return keys
+        return label_keys_in(self._home.path / "vault")
 
-    def _texts(self, name: str) -> dict[str, str]:
-        path = self._home.path / "vault" / name
-        if not path.exists():
-            return {}
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
-        except msgspec.DecodeError as error:
-            raise OSError(f"{path}: {error}") from None
+    @property
+    def handed(self) -> HandedLog:
+        """What was handed out, as this holder wrote it down."""
+        return self._handed
 
     async def release(self, request: bytes, first: int = 0) -> AsyncGenerator[bytes, None]:
         """A permitted record, sealed, from chunk ``first`` on; to be closed when it is left early.
@@ -196,13 +186,14 @@ class RecordDesk:
             ready = await self._permitted(request, first)
             try:
                 await self._write_down(ready.grant)
+                number = await asyncio.to_thread(self._note, ready.grant, first)
             except BaseException:
                 ready.record.close()
                 raise
         except BaseException:
             self._streams -= 1
             raise
-        pieces = self._pieces(ready)
+        pieces = self._pieces(ready, number)
         # Begun, so that closing it does what its end does, also where nobody takes a piece.
         await anext(pieces)
         return pieces
@@ -243,12 +234,15 @@ class RecordDesk:
             self._metrics.released.inc()
         _log.info("record_released", decision=grant.decision, purpose=grant.purpose)
 
-    async def _pieces(self, ready: counter.Release) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, ready: counter.Release, number: int) -> AsyncGenerator[bytes, None]:
+        sent, complete = 0, False
         try:
             yield b""
             while (piece := await asyncio.to_thread(next, ready.answer, None)) is not None:
                 self._metrics.record_bytes.inc(len(piece))
+                sent += len(piece)
                 yield piece
+            complete = True
         except (RecordAltered, RecordUnavailable) as error:
             _log.error("release_broken_off", decision=ready.grant.decision, error=str(error))
             if isinstance(error, RecordAltered):
@@ -257,6 +251,14 @@ class RecordDesk:
         finally:
             self._streams -= 1
             ready.record.close()
+            # On this thread: whoever is cancelled here could not wait for another one.
+            self._handed.end(number, sent, complete=complete)
+
+    def _note(self, grant: counter.Grant, first: int) -> int:
+        """Write into the own log that a record is about to go; its number there."""
+        who = (grant.requester, grant.institution, grant.purpose)
+        pointer = grant.pointer
+        return self._handed.begin(grant.decision, pointer.name(), pointer.digest, who, first)
 
     def _withheld(self, refusal: counter.Refused) -> None:
         self._metrics.withheld.inc()

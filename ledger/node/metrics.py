@@ -76,6 +76,9 @@ class Metrics:
         self.anchoring_total = self._gauge_by(
             "anchoring_total", "Of how much, 0 where that is not known.", "step"
         )
+        self.discrepancies = self._gauge_by(
+            "discrepancies", "What did not fit when releases were last compared.", "kind"
+        )
         self.released = self._counter("records_released", "Releases written down.")
         self.record_bytes = self._counter("records_released_bytes", "Sealed bytes handed out.")
         self.withheld = self._counter("records_withheld", "Requests for records turned down.")

@@ -50,6 +50,7 @@ from ledger.node.reading.index import ReadingIndex
 from ledger.node.reading.room import ReadingRoom
 from ledger.node.reads import ChainReads
 from ledger.node.reception import Reception
+from ledger.node.reconciling import Reconciliation, keep_reconciled
 from ledger.node.room import Room
 from ledger.node.seat import Seat
 from ledger.node.service import Service
@@ -384,11 +385,24 @@ class Node:
         if self._desk is not None:
             spawn(self._desk.keep_anchored())
             self._announce()
+            spawn(
+                keep_reconciled(
+                    self.store,
+                    self.home.institution,
+                    self._desk.handed,
+                    self._found,
+                    self._surroundings.breath(),
+                )
+            )
         if self._housekeeping is not None:
             spawn(self._housekeeping.run())
         if self._reading is not None:
             spawn(self._reading.follower.run())
         _log.info("node_started", node=self.node, height=self._height(), votes=self.seat.taken)
+
+    def _found(self, compared: Reconciliation) -> None:
+        for kind, count in compared.counts().items():
+            self.metrics_.discrepancies.labels(kind).set(count)
 
     def _announce(self) -> None:
         url = self.home.settings.exchange.url

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from consortium import Consortium, config, until
 
-from ledger.node.desk import SUBJECTS_FILE
+from ledger.node.vault.patients import SUBJECTS_FILE
 
 #: A laboratory result of the patient who stands for Patient/f001, as the East Hospital has it.
 OBSERVATION = {

@@ -18,12 +18,13 @@ from ledger.client.verify import trust_in
 from ledger.contracts.machine import BlockContext
 from ledger.node.anchoring import anchor
 from ledger.node.clock import now_ms
-from ledger.node.desk import SUBJECTS_FILE, RecordDesk
+from ledger.node.desk import RecordDesk
 from ledger.node.holders import Holders, Trusted
 from ledger.node.metrics import Metrics
 from ledger.node.retrieval import Retrieval
 from ledger.node.setup.home import NodeHome, load_home
 from ledger.node.vault.connector import DirectoryConnector
+from ledger.node.vault.patients import SUBJECTS_FILE
 from tests.support.local_service import Consortium, LocalService
 
 URL = "http://127.0.0.1:8100"

@@ -74,6 +74,24 @@ passes = sa.Table(
     sa.Column("error", sa.Text, nullable=False, server_default=""),
 )
 
+#: What was handed out; see `ledger.node.vault.handed`.
+handed = sa.Table(
+    "handed",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("decision", sa.Text, nullable=False, index=True),
+    sa.Column("name", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("requester", sa.Text, nullable=False),
+    sa.Column("institution", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("began", sa.BigInteger, nullable=False, index=True),
+    sa.Column("ended", sa.BigInteger),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("sent", sa.BigInteger, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+)
+
 _POINTER_LIMIT: Final = 4096
 
 

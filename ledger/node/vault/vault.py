@@ -23,6 +23,7 @@ from ledger.chain.exchange import Shown
 from ledger.chain.pointer import SALT_SIZE, Pointer
 from ledger.chain.tokens import LabelKey
 from ledger.node.vault.connector import Connector, RecordUnavailable
+from ledger.node.vault.handed import HandedLog
 from ledger.node.vault.intake import TakeIn
 from ledger.node.vault.keysafe import KeyGone, KeySafe, SafeUnusable
 from ledger.node.vault.opened import OpenedRecord, RecordAltered
@@ -199,6 +200,10 @@ class Vault:
     def passing(self, clock: Callable[[], int]) -> PassLog:
         """Where a pass writes down how far it is."""
         return PassLog(self._engine, clock)
+
+    def handed(self, clock: Callable[[], int]) -> HandedLog:
+        """The log of what was handed out."""
+        return HandedLog(self._engine, clock)
 
     def standing(self) -> Standing:
         """What the vault holds, and how far the newest pass is."""

@@ -24,9 +24,10 @@ from ledger.crypto.sealing import SealingKey
 from ledger.node import desk as desk_module
 from ledger.node.answers import NotPermitted, TooOften
 from ledger.node.clock import now_ms
-from ledger.node.desk import LABEL_KEYS_FILE, SUBJECTS_FILE, AnswerBroken, RecordDesk
+from ledger.node.desk import AnswerBroken, RecordDesk
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome, load_home
+from ledger.node.vault.patients import LABEL_KEYS_FILE, SUBJECTS_FILE
 from tests.support.local_service import Consortium
 from tests.support.release import CONTENT, SUBJECT, Scene
 
