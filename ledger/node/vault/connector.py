@@ -88,6 +88,9 @@ class Connector(Protocol):
             RecordUnavailable: saying why.
         """
 
+    def discard(self, record_id: str) -> None:
+        """Keep nothing of a record any more, if anything is kept here of it."""
+
     def taken(self) -> None:
         """Everything that `records` listed has been taken in."""
 
@@ -147,6 +150,9 @@ class DirectoryConnector:
         if time.time_ns() - changed < self._settled * 1e9:
             return ""
         return f"{details.st_size}:{details.st_mtime_ns}:{details.st_ctime_ns}:{details.st_ino}"
+
+    def discard(self, record_id: str) -> None:
+        """Nothing is kept."""
 
     def taken(self) -> None:
         """Nothing is noted."""

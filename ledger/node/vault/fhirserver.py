@@ -107,6 +107,9 @@ class FhirServerConnector:
     def open(self, record_id: str, stamp: str = "") -> BinaryIO:
         return self._kept.open(record_id, stamp)
 
+    def discard(self, record_id: str) -> None:
+        self._kept.discard(record_id)
+
     def taken(self) -> None:
         for name, since in self._reached.items():
             self._kept.reached(name, since)

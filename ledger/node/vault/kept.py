@@ -1,24 +1,34 @@
 """The exact bytes of records whose source does not give the same bytes twice.
 
 A FHIR server writes a resource anew for every answer: order, white space and `meta` may differ from
-one to the next. What was hashed has to be what is released, so the bytes are kept as they came, by
-their SHA-256, which is the stamp under which the vault knows them. Beside them stands up to where
-the source has been read. The file is as secret as the source itself (mode 0600).
+one to the next. What was hashed has to be what is released, so the bytes are kept as they came.
+Beside them stands up to where the source has been read. The file is as secret as the source itself
+(mode 0600).
+
+Of each record the bytes are sealed under a key of its own (`ledger.node.vault.keysafe`), and the
+stamp under which the vault knows them is their HMAC-SHA-256 under the same key: with the key go all
+copies, and nobody recognises by a stamp in an old backup what the record was.
 """
 
 from __future__ import annotations
 
+import hmac
 import io
 import os
-from collections.abc import Sequence
-from hashlib import sha256
+import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from ledger.node.vault.connector import RecordUnavailable
+from ledger.node.vault.keysafe import KEYS_FILE, KeySafe, SafeUnusable
 from ledger.node.vault.tables import VaultUnusable, prepare
+
+_NONCE_SIZE: Final = 12
 
 metadata = sa.MetaData()
 
@@ -29,7 +39,7 @@ contents = sa.Table(
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
     sa.Column("source", sa.Text, nullable=False, index=True),
     sa.Column("version", sa.Text, nullable=False),  # as the server has it, or empty
-    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # sealed
 )
 
 #: Up to where a kind of resource has been read: an instant of the server.
@@ -41,28 +51,50 @@ cursors = sa.Table(
 )
 
 
-class Kept:
-    """The file of kept bytes; raises `VaultUnusable` where it cannot be opened."""
+def copies_id(source: str) -> bytes:
+    """By what the key of all that is kept of a record is found."""
+    return b"copies/" + source.encode()
 
-    def __init__(self, path: Path) -> None:
+
+def _stamp(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, b"stamp\x00" + content, "sha256")
+
+
+def _cipher(key: bytes) -> ChaCha20Poly1305:
+    return ChaCha20Poly1305(hmac.digest(key, b"seal", "sha256"))
+
+
+class Kept:
+    """The file of kept bytes; raises `VaultUnusable` where it cannot be opened.
+
+    Args:
+        path: of the file; the keys are in `KEYS_FILE` beside it.
+        entropy: so many random bytes.
+    """
+
+    def __init__(self, path: Path, entropy: Callable[[int], bytes] = secrets.token_bytes) -> None:
         try:
+            self._safe = KeySafe(path.with_name(KEYS_FILE), entropy)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             path.chmod(0o600)
             self._engine = sa.create_engine(f"sqlite:///{path}")
             sa.event.listen(self._engine, "connect", prepare)
             metadata.create_all(self._engine)
-        except (OSError, sa.exc.DBAPIError) as error:
+        except (OSError, SafeUnusable, sa.exc.DBAPIError) as error:
             raise VaultUnusable(f"{path}: {error}") from None
 
     def close(self) -> None:
+        self._safe.close()
         self._engine.dispose()
 
     def keep(self, items: Sequence[tuple[str, str, bytes]]) -> list[str]:
         """Keep bytes, each for the id of its record and a version of it, and return their stamps in
         order. Of a version that is kept already the bytes stay as they came first: a server may
-        write the same thing in another way the next time. On disk at return."""
+        write the same thing in another way the next time. Of a record that was erased nothing is
+        kept, and its stamp is empty. On disk at return."""
         if not items:
             return []
+        keys = self._safe.shared({copies_id(source) for source, _, _ in items})
         known = sa.select(contents.c.source, contents.c.version, contents.c.digest).where(
             contents.c.version != "", contents.c.source.in_({source for source, _, _ in items})
         )
@@ -72,11 +104,16 @@ class Kept:
             }
             stamps, rows = [], []
             for source, version, content in items:
+                key = keys.get(copies_id(source))
+                if key is None:
+                    stamps.append("")
+                    continue
                 digest = digests.get((source, version))
                 if digest is None:
-                    digest = sha256(content).digest()
+                    digest = _stamp(key, content)
+                    box = _cipher(key).encrypt(digest[:_NONCE_SIZE], content, digest)
                     rows.append(
-                        {"digest": digest, "source": source, "version": version, "content": content}
+                        {"digest": digest, "source": source, "version": version, "content": box}
                     )
                     if version:
                         digests[source, version] = digest
@@ -91,16 +128,23 @@ class Kept:
         Raises:
             RecordUnavailable: there are none.
         """
-        query = sa.select(contents.c.content).where(contents.c.source == source)
+        query = sa.select(contents.c.content, contents.c.digest).where(contents.c.source == source)
         if stamp:
             try:
                 query = query.where(contents.c.digest == bytes.fromhex(stamp))
             except ValueError:
                 raise RecordUnavailable("not the stamp of kept bytes") from None
         with self._engine.connect() as connection:
-            content = connection.execute(query.order_by(contents.c.id.desc()).limit(1)).scalar()
-        if content is None:
+            row = connection.execute(query.order_by(contents.c.id.desc()).limit(1)).first()
+        if row is None:
             raise RecordUnavailable("no bytes are kept for it")
+        key = self._safe.shared({copies_id(source)}).get(copies_id(source))
+        if key is None:
+            raise RecordUnavailable("its key was destroyed")
+        try:
+            content = _cipher(key).decrypt(row.digest[:_NONCE_SIZE], row.content, row.digest)
+        except InvalidTag:
+            raise RecordUnavailable("its key is not here") from None
         return io.BytesIO(content)
 
     def discard(self, source: str) -> None:

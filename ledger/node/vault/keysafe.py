@@ -14,7 +14,7 @@ the medium below keeps is its own matter, see docs/operators/erasure.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+#: The file of keys of a vault, beside it. Not for the backups in which the vault is.
+KEYS_FILE: Final = "keys.db"
 KEY_SIZE: Final = 32
 OVERHEAD: Final = 16
 _NONCE: Final = bytes(12)
@@ -94,12 +96,36 @@ class KeySafe:
         query = sa.select(keys.c.key).where(keys.c.id == identity)
         with self._engine.connect() as connection:
             key = connection.execute(query).scalar()
-        if key is None:
+        if not key:
             raise KeyGone("the key was destroyed")
         try:
             return ChaCha20Poly1305(key).decrypt(_NONCE, box, identity)
         except InvalidTag:
             raise KeyGone("the key is of another secret") from None
+
+    def shared(self, identities: Collection[bytes]) -> dict[bytes, bytes]:
+        """The key of each id, a new one where it never had any; those whose keys were destroyed for
+        good are left out. For secrets that are more than one; `seal` never uses these."""
+        wanted = list(identities)
+        found: dict[bytes, bytes] = {}
+        with self._engine.begin() as connection:
+            for start in range(0, len(wanted), _AT_ONCE):
+                some = wanted[start : start + _AT_ONCE]
+                rows = connection.execute(sa.select(keys).where(keys.c.id.in_(some)))
+                found.update((row.id, row.key) for row in rows)
+            fresh = {one: self._entropy(KEY_SIZE) for one in wanted if one not in found}
+            if fresh:
+                connection.execute(
+                    sa.insert(keys), [{"id": one, "key": key} for one, key in fresh.items()]
+                )
+        return {one: key for one, key in (found | fresh).items() if key}
+
+    def bar(self, identities: Sequence[bytes]) -> None:
+        """Destroy the keys of ids for good: `shared` gives them no new ones."""
+        self.destroy(identities)
+        insert = sa.insert(keys).prefix_with("OR REPLACE")
+        with self._engine.begin() as connection:
+            connection.execute(insert, [{"id": one, "key": b""} for one in identities])
 
     def destroy(self, identities: Sequence[bytes]) -> int:
         """Destroy the keys of ids; how many there were. On return they are neither in the file nor

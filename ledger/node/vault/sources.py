@@ -45,6 +45,10 @@ class Sources:
         connector: Connector = self._server if record_id.startswith(PREFIX) else self._directory
         return connector.open(record_id, stamp)
 
+    def discard(self, record_id: str) -> None:
+        if record_id.startswith(PREFIX):
+            self._server.discard(record_id)
+
     def taken(self) -> None:
         self._directory.taken()
         self._server.taken()

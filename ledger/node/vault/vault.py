@@ -25,7 +25,8 @@ from ledger.chain.tokens import LabelKey
 from ledger.node.vault.connector import Connector, RecordUnavailable
 from ledger.node.vault.handed import HandedLog
 from ledger.node.vault.intake import TakeIn
-from ledger.node.vault.keysafe import KeyGone, KeySafe, SafeUnusable
+from ledger.node.vault.kept import copies_id
+from ledger.node.vault.keysafe import KEYS_FILE, KeyGone, KeySafe, SafeUnusable
 from ledger.node.vault.opened import OpenedRecord, RecordAltered
 from ledger.node.vault.passes import PassLog, Standing, standing
 from ledger.node.vault.pointing import Salts, salts_id
@@ -40,8 +41,6 @@ from ledger.node.vault.tables import (
 )
 from ledger.node.vault.taking import Pass, Rules
 
-#: The file of keys, beside that of the vault. Not for the backups in which the vault is.
-KEYS_FILE: Final = "keys.db"
 #: The version (SQLite's ``user_version``) of a vault whose salts are all sealed.
 _SEALED: Final = 1
 #: Batches whose leaf hashes are kept in memory for making proofs.
@@ -134,10 +133,11 @@ class Vault:
         if not sealed:
             self._seal_all()
         with self._engine.connect() as connection:
-            gone = sa.select(records.c.name).where(records.c.erased.is_not(None))
-            erased = list(connection.scalars(gone))
+            gone = sa.select(records.c.name, records.c.source).where(records.c.erased.is_not(None))
+            erased = connection.execute(gone).all()
         if erased:
-            self._safe.destroy([salts_id(name) for name in erased])
+            self._safe.destroy([salts_id(row.name) for row in erased])
+            self._safe.bar(sorted({copies_id(row.source) for row in erased}))
 
     def _seal_all(self) -> None:
         """Seal salts that stand in clear, and leave nothing of them in the file."""
@@ -337,7 +337,8 @@ class Vault:
 
     def erase(self, name: bytes, now: int) -> tuple[bytes, ...]:
         """Destroy what opens a record, in all the versions that were taken in: the keys of its
-        salts, the salts, the openings of its labels. Done again, it does the same.
+        salts, the salts, the openings of its labels, and bytes that are kept of it with their key.
+        Done again, it does the same.
 
         Args:
             now: milliseconds since 1970 UTC.
@@ -354,6 +355,8 @@ class Vault:
             names = tuple(connection.scalars(versions.order_by(records.c.id)))
         # The keys first: whatever happens after, nobody opens the rest of it.
         self._safe.destroy([salts_id(one) for one in names])
+        self._safe.bar([copies_id(source)])
+        self._connector.discard(source)
         with self._engine.begin() as connection:
             connection.execute(
                 sa.update(records)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,11 @@ import pytest
 from ledger.chain import merkle
 from ledger.chain.pointer import SALT_SIZE, Pointer, commitment, record_digest
 from ledger.chain.tokens import LabelKey
-from ledger.node.vault.connector import DirectoryConnector
-from ledger.node.vault.keysafe import OVERHEAD
+from ledger.node.vault.connector import DirectoryConnector, RecordUnavailable
+from ledger.node.vault.kept import Kept, copies_id
+from ledger.node.vault.keysafe import KEYS_FILE, OVERHEAD, KeySafe
 from ledger.node.vault.taking import ERASED
-from ledger.node.vault.vault import KEYS_FILE, Vault
+from ledger.node.vault.vault import Vault
 from tests.unit.vault.test_vault import ONE, SUBJECTS, observation
 
 NOW = 1_700_000_000_000
@@ -173,7 +176,8 @@ def test_keys_that_come_back_from_a_copy_are_destroyed_again(
         assert keys.execute("SELECT count(*) FROM keys").fetchone()[0] == 5
     opened(home, source).close()
     with closing(sqlite3.connect(home / KEYS_FILE)) as keys:
-        assert keys.execute("SELECT count(*) FROM keys").fetchone()[0] == 4
+        left = "SELECT count(*) FROM keys WHERE length(key) > 0"
+        assert keys.execute(left).fetchone()[0] == 4
 
 
 def test_the_salts_of_an_earlier_version_are_sealed_when_the_vault_is_opened(
@@ -211,3 +215,39 @@ def test_a_vault_without_its_keys_gives_nothing_and_is_not_broken(
     assert [bare.lookup(name) for name in names] == [None] * len(names)
     assert list(bare.entries()) == []
     bare.close()
+
+
+def test_bytes_that_are_kept_of_a_record_go_with_their_key_also_in_backups(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "fhir.db")
+    content, other = observation(value=1), observation(value=2)
+    stamp, beside = kept.keep([("fhir:a", "1", content), ("fhir:b", "1", other)])
+    with kept.open("fhir:a", stamp) as file:
+        assert file.read() == content
+    with closing(sqlite3.connect(tmp_path / "fhir.db")) as running:
+        running.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    stored = (tmp_path / "fhir.db").read_bytes()
+    for telling in (content, content[20:60], sha256(content).digest()):
+        assert telling not in stored
+    safe = KeySafe(tmp_path / KEYS_FILE, secrets.token_bytes)
+    safe.bar([copies_id("fhir:a")])
+    safe.close()
+    # The rows are all there, as in a backup, and nobody reads the one.
+    with pytest.raises(RecordUnavailable, match="destroyed"):
+        kept.open("fhir:a", stamp)
+    with kept.open("fhir:b", beside) as file:
+        assert file.read() == other
+    # What the server still gives of it is not kept again.
+    assert kept.keep([("fhir:a", "2", content)]) == [""]
+    kept.discard("fhir:a")
+    with pytest.raises(RecordUnavailable):
+        kept.open("fhir:a", "")
+    kept.close()
+
+
+def test_the_source_is_told_to_keep_nothing_of_it(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(DirectoryConnector, "discard", lambda _, source: told.append(source))
+    vault.erase(pointers(vault)["2.json"].name(), NOW)
+    assert told == ["2.json"]
