@@ -157,6 +157,7 @@ def read_query(
         plain, _, modifier = name.partition(":")
         if name == "_count":
             count = _count(value)
+            only_count = only_count or count == 0  # R4 section 3.1.1.5.5
         elif name == "_cursor":
             cursor = value
             continue

@@ -18,3 +18,7 @@ EXAMPLES: Final = os.environ.get(EXAMPLES_VARIABLE, "")
 #: prefecture has 470,000,000.
 IDS_VARIABLE: Final = "LEDGER_ATTACK_IDS"
 IDS: Final = int(os.environ.get(IDS_VARIABLE, "400"))
+
+#: Requests to each path that a test of the HTTP interface generates, for each caller.
+REQUESTS_VARIABLE: Final = "LEDGER_REQUESTS"
+REQUESTS: Final = int(os.environ.get(REQUESTS_VARIABLE, "3"))

@@ -43,6 +43,10 @@ class Notes:
     """Basic resources that belong to whoever made them, with all their versions."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Hold no note any more."""
         self.versions: dict[str, list[dict[str, Any]]] = {}
         self.owners: dict[str, str] = {}
         self.time = 0

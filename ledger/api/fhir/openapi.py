@@ -159,12 +159,27 @@ def _in_header(name: str, description: str) -> dict[str, Any]:
     }
 
 
+#: What is certainly understood; other texts may be too.
+_FORMATS: Final = {
+    "type": "string",
+    "pattern": r"^(json|application/(fhir\+)?json(; ?fhirVersion=[45]\.0)?)$",
+}
+_NAMES: Final = {"type": "string", "pattern": "^[A-Za-z]{1,30}(,[A-Za-z]{1,30}){0,9}$"}
+_DATE: Final = "[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|1[0-9]|2[0-8]))?)?"
+_SEARCHED: Final[dict[str, dict[str, Any]]] = {
+    "date": {"type": "string", "pattern": f"^(eq|ne|gt|lt|ge|le|sa|eb)?{_DATE}"},
+    "token": {"type": "string", "maxLength": 500},
+    "reference": {"type": "string", "pattern": "^([A-Z][A-Za-z]+/)?[A-Za-z0-9.-]{1,64}$"},
+    "string": {"type": "string", "maxLength": 500},
+    "uri": {"type": "string", "maxLength": 500},
+}
+
 _VIEW: Final = [
-    _in_query("_format", "json, or a media type with fhirVersion", {"type": "string"}),
+    _in_query("_format", "json, or a media type with fhirVersion", _FORMATS),
     _in_query("_pretty", "Indented", {"enum": ["true", "false"]}),
 ]
 _PARTS: Final = [
-    _in_query("_elements", "Names of first-level elements", {"type": "string"}),
+    _in_query("_elements", "Names of first-level elements", _NAMES),
     _in_query("_summary", "A part of each resource, or the count alone",
               {"enum": ["true", "text", "data", "count", "false"]}),
 ]  # fmt: skip
@@ -176,7 +191,7 @@ _COUNT: Final = _in_query(
 
 def _searched(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
     return [
-        _in_query(each.name, f"{each.documentation} ({each.kind})", {"type": "string"})
+        _in_query(each.name, f"{each.documentation} ({each.kind})", _SEARCHED[each.kind])
         for each in parameters
     ]
 
@@ -215,7 +230,9 @@ def interaction(offer: Offer, code: str, *, form: bool = False) -> dict[str, Any
         if form:
             body = {FORM: {"schema": {"type": "object"}}}
     if code.startswith("history"):
-        since = _in_query("_since", "Versions since this instant", {"type": "string"})
+        since = _in_query(
+            "_since", "Versions since this instant", {"type": "string", "pattern": f"^{_DATE}"}
+        )
         parameters += [since, _COUNT, _CURSOR]
     if code in ("read", "search-type"):
         parameters += [_in_header(*each) for each in offer.headers]

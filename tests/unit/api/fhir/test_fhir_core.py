@@ -24,19 +24,27 @@ class Node:
     node, network, institution = "burgers-node", "dev", "burgers"
 
 
-@pytest.fixture
-def notes():
-    return Notes()
-
-
-@pytest.fixture
-def signed_in(notes):
+@pytest.fixture(scope="module")
+def served():
+    """The notes and their application, which is made once: that takes a while."""
+    notes = Notes()
     app = FastAPI(redirect_slashes=False)
     app.include_router(facade.router([notes.offer()], Node()))
     problems.install(app, lambda _: None)
     errors.install(app)
     app.add_middleware(errors.OutcomeFace)
-    return SignedIn(app, ADA)
+    return notes, app
+
+
+@pytest.fixture
+def notes(served):
+    served[0].forget()
+    return served[0]
+
+
+@pytest.fixture
+def signed_in(served, notes):
+    return SignedIn(served[1], ADA)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import socket
 from pathlib import Path
 
@@ -126,25 +125,29 @@ async def test_a_consent_with_an_address_in_it_fetches_nothing(
         assert url not in answer.text
 
 
-@pytest.mark.parametrize("kind", ["batch", "transaction", "message", "history", "", 7, None])
-async def test_bundles_of_any_kind_are_refused_whole(fhir, service, people, kind):
+async def test_bundles_of_any_kind_are_refused_whole(fhir, service, people):
+    for kind in ("batch", "transaction", "message", "history", "", 7, None):
+        await refuses_bundle(fhir, people, kind)
+    assert service.head().height == 0
+
+
+async def refuses_bundle(fhir, people, kind):
     entry = {"resource": consent(people.pieter), "request": {"method": "POST", "url": "Consent"}}
     bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry, entry, {}, None, 5]}
     for path in ("", "Bundle", "Consent"):
         answer = await fhir.post(path, content=json.dumps(bundle), headers={"Content-Type": JSON})
         assert answer.status_code in (400, 404, 405)
         OperationOutcome.model_validate(answer.json())
-    assert service.head().height == 0
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "GZIP"])
-async def test_a_body_that_would_unfold_is_not_unfolded(fhir, coding):
-    bomb = gzip.compress(b'{"resourceType":"Consent","x":"' + b"a" * (50 << 20) + b'"}')
-    answer = await fhir.post(
-        "Consent", content=bomb, headers={"Content-Type": JSON, "Content-Encoding": coding}
-    )
-    assert answer.status_code == 415
-    OperationOutcome.model_validate(answer.json())
+async def test_a_body_that_would_unfold_is_not_unfolded(fhir):
+    bomb = gzip.compress(b'{"resourceType":"Consent","x":"' + b"a" * (20 << 20) + b'"}', 1)
+    for coding in ("gzip", "deflate", "br", "zstd", "gzip, gzip", "GZIP"):
+        answer = await fhir.post(
+            "Consent", content=bomb, headers={"Content-Type": JSON, "Content-Encoding": coding}
+        )
+        assert answer.status_code == 415
+        OperationOutcome.model_validate(answer.json())
 
 
 def deep(depth):
@@ -171,15 +174,19 @@ BOMBS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BOMBS)
-async def test_bombs_cost_little_and_are_refused(fhir, people, name):
+async def test_bombs_cost_little_and_are_refused(fhir, people):
+    for name in BOMBS:
+        await refuses(fhir, people, name)
+
+
+async def refuses(fhir, people, name):
     body = BOMBS[name].replace(
         b'"resourceType":"Consent"',
         b'"resourceType":"Consent","patient":{"reference":"Patient/%s"}' % people.pieter.encode(),
         1,
     )
     answer = await fhir.post("Consent", content=body, headers={"Content-Type": JSON})
-    assert answer.status_code in (400, 413, 422), answer.text
+    assert answer.status_code in (400, 413, 422), (name, answer.text)
     OperationOutcome.model_validate(answer.json())
     assert len(answer.content) < 100_000
 
@@ -206,7 +213,7 @@ async def test_no_value_in_any_place_makes_the_node_fail(fhir, people):
         sourceAttachment={"data": "AA=="}, verification=[{"verified": True}],
     )  # fmt: skip
     every = list(strange(whole))
-    step = 1 if os.environ.get("LEDGER_FHIR_EXAMPLES") else 4
+    step = 1 if EXAMPLES else 4
     chosen = every[::step]
     assert len(chosen) > 100
     for resource in chosen:
