@@ -15,7 +15,8 @@ ALONE := tests/e2e tests/netns
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml uv.lock scripts/setup.sh tests/js/package-lock.json
+.venv/.ready: pyproject.toml uv.lock scripts/setup.sh tests/js/package-lock.json \
+		clients/typescript/package-lock.json
 	./scripts/setup.sh
 
 # Debian's Chromium, for the tests of pages, where it can be had without asking.
@@ -47,4 +48,4 @@ check: setup
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv tests/js/node_modules demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/js/node_modules clients/typescript/node_modules clients/typescript/dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -39,5 +39,8 @@ sync --system-certs || sync
 if command -v npm >/dev/null 2>&1; then
   npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
     echo "setup: the packages of tests/js could not be installed; their tests are skipped" >&2
+  # The TypeScript client, with the tools that build and test it.
+  npm ci --prefix clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+    echo "setup: the packages of clients/typescript could not be installed; its tests are skipped" >&2
 fi
 touch .venv/.ready

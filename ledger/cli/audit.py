@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -59,6 +60,26 @@ def verify(
         _verify_receipt(agreement, receipt, as_json=as_json)
     else:
         _verify_chain(agreement, store, export, archives or [], as_json=as_json)
+
+
+@group.command()
+def trust(
+    genesis: GenesisFile,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; standard output without.")
+    ] = None,
+) -> None:
+    """Write the trust file of a genesis: what clients start from that cannot run contracts, such
+    as browsers."""
+    from ledger.chain.codec import Malformed
+    from ledger.client.verify import trust_file, trust_in
+
+    with expecting(Malformed, OSError):
+        found = trust_file(trust_in(_genesis(genesis)))
+        if out is not None:
+            out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    if out is None:
+        write_json(found)
 
 
 @group.command()
