@@ -62,7 +62,7 @@ class Member:
             patience=2.0,
         )  # fmt: skip
         self.conduct = Conduct(
-            name, net.world.chain, net.moment, lambda: list(NODES), self.party,
+            name, net.world.chain, net.moment, lambda: net.seated, self.party,
             lambda: self.usage, self.perform, lambda: net.world.time,
         )  # fmt: skip
 
@@ -106,6 +106,8 @@ class Net:
         self.above = above or {}
         self.seen: list[bytes] = []
         self._count = 0
+        #: The validators, in their order.
+        self.seated = list(NODES)
         self.members = {name: Member(self, name) for name in (*NODES, *others)}
 
     def random(self, count: int) -> bytes:

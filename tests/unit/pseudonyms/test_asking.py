@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ledger.chain.ceremonies import study
-from ledger.chain.codec import encode
+from ledger.chain.codec import decode_value, encode
 from ledger.chain.evaluation import Question, Reply, ask, read_reply
 from ledger.client import pseudonyms
 from ledger.client.nationalid import normalised
@@ -293,14 +294,23 @@ async def test_a_study_has_names_of_its_own_that_its_team_cannot_ask_for(net: Ne
 # --- By itself ------------------------------------------------------------------------------------
 
 
-async def conducted(net: Net, done: object, seconds: float = 20.0) -> None:
+async def conducted(
+    net: Net,
+    done: object,
+    seconds: float = 20.0,
+    names: Sequence[str] = tuple(NODES),
+    *,
+    ticking: bool = False,
+) -> None:
     """Let all validators do what there is to do, until something is so."""
-    jobs = [asyncio.ensure_future(net.members[name].conduct.run()) for name in NODES]
+    jobs = [asyncio.ensure_future(net.members[name].conduct.run()) for name in names]
     try:
         async with asyncio.timeout(seconds):
             while not done():  # type: ignore[operator]
-                for name in NODES:
+                for name in names:
                     net.members[name].conduct.follow([b"pseudonyms/x"], net.world.time)
+                if ticking:
+                    net.world.later(500)
                 await asyncio.sleep(0.01)
     finally:
         for job in jobs:
@@ -338,3 +348,44 @@ async def test_the_shares_of_a_study_that_is_over_are_deleted(net: Net) -> None:
     kept = f"share-{DOMAIN}-1"
     await conducted(net, lambda: all(net.members[name].safe.names() == [kept] for name in NODES))
     assert net.board.epoch(study("S1")) is None
+
+
+async def test_a_validator_that_takes_a_seat_gets_a_share_and_one_that_leaves_loses_its_own(
+    tmp_path: Path,
+) -> None:
+    net = Net(tmp_path, others=("uni-1",))
+    net.play()
+    before = net.board.epoch(DOMAIN)
+    assert before is not None
+    seat(net, "uni-1", instead_of="board-1")
+    # Who leaves is a node still, and deals; it is not waited for longer than a stage.
+    await conducted(
+        net, lambda: net.board.value("current", DOMAIN) == 2, names=(*NODES, "uni-1"), ticking=True
+    )
+    after = net.board.epoch(DOMAIN)
+    assert after is not None
+    assert after.holders.public == before.holders.public
+    assert set(after.nodes.values()) == {"city-1", "county-1", "township-1", "uni-1"}
+    await conducted(
+        net,
+        lambda: (
+            not net.members["board-1"].safe.names()
+            and net.members["uni-1"].party.share(net.board, DOMAIN) is not None
+        ),
+        names=(*NODES, "uni-1"),
+    )
+
+
+def seat(net: Net, node: str, *, instead_of: str) -> None:
+    """As a vote of the members would: another node validates in the place of one."""
+    state = net.world.state
+    key = key_of(node).public.hex()
+    state[b"governance/node_keys/" + key.encode()] = encode(
+        {"node": node, "institution": "uni", "from": 0, "until": 0}
+    )
+    schedule = decode_value(state[b"governance/validators"], limit=10**6)
+    members = schedule[0]["members"]  # type: ignore[index, call-overload]
+    left = [member for member in members if member["node"] != instead_of]  # type: ignore[index, union-attr, call-overload]
+    left.append({"node": node, "institution": "uni", "key": key})  # type: ignore[arg-type]
+    state[b"governance/validators"] = encode([{"from": 0, "members": left}])
+    net.seated = [member["node"] for member in left]  # type: ignore[index, misc, call-overload]
