@@ -27,8 +27,10 @@ from ledger.chain.codec import Malformed
 from ledger.chain.database import StoreError, StoreUnusable
 from ledger.chain.store import Store
 from ledger.crypto.keyfile import KeyFileError
+from ledger.node.clock import now_ms
 from ledger.node.custody import Custody
 from ledger.node.journal import JournalBroken
+from ledger.node.marking import SIGN_IN, keep_marked
 from ledger.node.node import Node
 from ledger.node.reading.index import ReadingIndex
 from ledger.node.reading.keeping import open_index
@@ -142,7 +144,12 @@ async def _serve(
             failure = asyncio.create_task(node.run())
             stop = asyncio.create_task(stopping.wait())
             renewing = asyncio.create_task(renewal.run())
-            parts = (failure, renewing, stop)
+            marking = asyncio.create_task(
+                keep_marked(
+                    node.node, SIGN_IN, signin.journal, now_ms, node.service.ask, node.agent.perform
+                )
+            )
+            parts = (failure, renewing, marking, stop)
             await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in parts:
                 if part is not stop and part.done():

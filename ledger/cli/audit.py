@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ledger.cli.connection import Token, Url
 from ledger.cli.output import (
     AsJson,
     ExitCode,
@@ -108,6 +109,51 @@ def export(
         write_json({"file": str(out), "blocks": blocks, "bytes": out.stat().st_size})
     else:
         console().print(f"Wrote {blocks} blocks, {out.stat().st_size} bytes.")
+
+
+@group.command()
+def journal(
+    directory: Annotated[
+        Path, typer.Argument(help="The log's files, such as signin/log of a node's home.")
+    ],
+    node: Annotated[str | None, typer.Option(help="Whose log it is: id of the node.")] = None,
+    log: Annotated[str, typer.Option(help="Which log it is.")] = "sign-in",
+    url: Url = None,
+    store: Annotated[
+        str | None, typer.Option(help="A node's store, instead of --url: path or database URL.")
+    ] = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a node's log against itself, and with --node against its marks on the chain.
+
+    Ends with 1 if a line was changed, put in or taken out.
+    """
+    from ledger.cli.lifecycle import asking
+    from ledger.node.journal import JournalBroken, check
+
+    marks: dict[int, bytes] = {}
+    if node is not None:
+        with asking(url, store, token) as ask:
+            found: Any = ask("journals", "marks_of", {"node": node, "log": log})
+        marks = {mark["entries"]: mark["hash"] for mark in found}
+    elif url is not None or store is not None:
+        fail("--url and --store go with --node", ExitCode.USAGE)
+    if not directory.is_dir():
+        fail(f"{directory}: there is no such directory")
+    try:
+        with expecting(OSError):
+            head = check(directory, marks)
+    except JournalBroken as broken:
+        if as_json:
+            write_json({"whole": False, "why": str(broken)})
+        fail(str(broken), ExitCode.NO)
+    if as_json:
+        told = {"entries": head.entries, "hash": head.hash.hex(), "marks": len(marks)}
+        write_json({"whole": True, **told})
+    else:
+        held = f", {len(marks)} marks on the chain agree" if marks else ""
+        console().print(f"{head.entries} entries hang together{held}.")
 
 
 def _genesis(path: Path) -> Genesis:

@@ -37,6 +37,7 @@ LIBRARY: Final = (
     "enquiry",
     "identity",
     "pseudonyms",
+    "journals",
     "evidence",
     "disclosures",
     "erasure",

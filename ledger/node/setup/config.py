@@ -42,6 +42,7 @@ FOUNDING_CONTRACTS = (
     "corrections",
     "identity",
     "pseudonyms",
+    "journals",
 )
 
 #: Roles that only one kind of institution can give to its people.

@@ -299,6 +299,7 @@ class _Foundry:
             ("corrections", {}),
             ("identity", {}),
             ("pseudonyms", {}),
+            ("journals", {}),
             *((section.name, section.arguments) for section in self._config.contracts),
         ]
         return check_genesis(

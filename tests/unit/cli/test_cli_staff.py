@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -12,9 +13,12 @@ from typer.testing import CliRunner
 
 from ledger.api.signin.operators import Operators
 from ledger.api.signin.refusal import Refused
+from ledger.chain.transaction import Call
 from ledger.cli.main import app
+from ledger.client.builder import Account, build
 from ledger.crypto import keyfile
 from ledger.node.custody import Custody, NoHeldKey
+from ledger.node.journal import Journal
 from ledger.node.roll import StaffRoll
 
 
@@ -192,3 +196,36 @@ def test_a_system_is_registered_and_removed(home, tmp_path):
     run("systems", "register", "x", "--scope", "user/*.rs", "--jwks-url", "https://x.example/k",
         *own, code=3)  # fmt: skip
     assert len(json.loads(run("systems", "list", "--json", *own))["systems"]) == 1
+
+
+# --- the log -----------------------------------------------------------------------------------
+
+
+def test_a_log_is_held_against_itself_and_against_its_marks(tmp_path, node_url, service):
+    directory = tmp_path / "log"
+    journal = Journal(directory, lambda: 7)
+    journal.add("signed-in", who="a")
+    mark = {"log": "sign-in", "entries": 1, "hash": journal.head.hash}
+    asyncio.run(marked(service, [Call("journals", "mark", mark)]))
+    journal.add("signed-in", who="b")
+    own = ("--node", "east-1", "--url", node_url)
+    told = json.loads(run("audit", "journal", str(directory), *own, "--json"))
+    assert (told["whole"], told["entries"], told["marks"]) == (True, 2, 1)
+    assert "2 entries" in run("audit", "journal", str(directory))
+    (path,) = directory.iterdir()
+    path.unlink()
+    forged = Journal(directory, lambda: 7)
+    for who in "xyz":
+        forged.add("signed-in", who=who)
+    assert "3 entries" in run("audit", "journal", str(directory))
+    assert "another hash" in run("audit", "journal", str(directory), *own, code=1)
+    run("audit", "journal", str(directory), "--url", node_url, code=2)
+    run("audit", "journal", str(tmp_path / "nothing"), code=3)
+
+
+async def marked(service, calls) -> None:
+    node = Account(service._keys["east-1"])
+    made = build(service.chain, service.head().height, 100, calls, [node])
+    await service.submit([made.raw])
+    await service.wait(made.id, 1)
+    assert service.outcome(made.id)[2].ok
