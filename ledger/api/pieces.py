@@ -32,9 +32,10 @@ class PieceResponse(Response):
         *,
         size: int | None = None,
         headers: Mapping[str, str] | None = None,
+        status: int = 200,
     ) -> None:
         """``size``: bytes that come, where that is known; ``headers``: beside those of a body."""
-        super().__init__(headers=headers, media_type=media_type)
+        super().__init__(status_code=status, headers=headers, media_type=media_type)
         del self.headers["content-length"]
         if size is not None:
             self.headers["content-length"] = str(size)
@@ -42,7 +43,8 @@ class PieceResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            start = {"status": self.status_code, "headers": self.raw_headers}
+            await send({"type": "http.response.start", **start})
             async for piece in self._pieces:
                 message = {"type": "http.response.body", "body": piece, "more_body": True}
                 await asyncio.wait_for(send(message), PATIENCE_S)

@@ -43,6 +43,7 @@ class Hospitals:
     """`ledger.api.fhir.sources.Sources` for tests.
 
     ``contents``: bytes of records by name. ``broken``: names of records that do not arrive.
+    ``broken_at_end``: all arrive, and none is what was promised.
     ``away``: holders that do not answer. ``asked``: enquiries that were made.
     """
 
@@ -53,6 +54,7 @@ class Hospitals:
         self._others: dict[str, list[Shown]] = {}
         self.contents: dict[bytes, bytes] = {}
         self.broken: set[bytes] = set()
+        self.broken_at_end = False
         self.away: set[str] = set()
         self.asked = 0
 
@@ -198,3 +200,5 @@ class Hospitals:
             if name in self.broken and start:
                 raise FetchBroken("the holder broke off")
             yield content[start : start + 64]
+        if self.broken_at_end:
+            raise FetchBroken("not the record to which the pointer commits")

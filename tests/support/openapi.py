@@ -10,7 +10,7 @@ from fastapi import FastAPI
 ANSWERED_BEFORE_ROUTING = {401, 403, 404, 405, 421, 429, 500}
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+def path_pattern(path: str) -> re.Pattern[str]:
     """What a path template of the document matches; a state key may have slashes."""
     plain = re.escape(path).replace(r"\{key\}", ".+")
     return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", plain))
@@ -28,7 +28,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         if kind not in self._documents:
             self._documents[kind] = app.openapi()
         self._document = self._documents[kind]
-        self._paths = [(_pattern(path), path) for path in self._document["paths"]]
+        self._paths = [(path_pattern(path), path) for path in self._document["paths"]]
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._served.handle_async_request(request)

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
+from ledger.api.fhir import people
 from ledger.api.fhir.errors import FhirProblem
 from ledger.api.fhir.feeds import BATCH, Batch, Line, Merged, Read
 from ledger.api.fhir.offer import Caller, Offer, Page, Resource
@@ -39,7 +41,7 @@ MAX_EXAMINED: Final = 1_000
 MAX_LOGGED: Final = 5_000
 #: Longer than any permit lasts: how long after a decision its release and receipt may come, ms.
 _AFTERWARDS: Final = 60 * 86_400_000
-_ALWAYS: Final = 2**60
+_CONSENTS: Final = (What.DECLARED, What.WITHDRAWN)
 
 _SP: Final = "http://hl7.org/fhir/SearchParameter/"
 
@@ -165,16 +167,31 @@ class AuditEvents:
         event = read_id(name)
         if event is None:
             return None
-        found = await asyncio.to_thread(self._found, caller, event)
+        found = await self._read(caller, event)
         if found is not None:
             _note(caller, f"AuditEvent/{name}", _own(caller.principal, found))
         return found
 
-    def _found(self, caller: Caller, event: EventId) -> Resource | None:
-        who = caller.principal
+    async def _read(self, caller: Caller, event: EventId) -> Resource | None:
+        """An event, as far as the caller, or a patient for whom she speaks, may see it."""
+        found = await asyncio.to_thread(self._found, caller, caller.principal, event)
+        if found is not None or caller.principal.kind is not Kind.PATIENT:
+            return found
+        subject = event.about if event.what in _CONSENTS else self._subject(event)
+        if not await people.speaks_for(self._service, caller.principal.id, subject):
+            return None
+        herself = replace(caller.principal, id=subject)
+        return await asyncio.to_thread(self._found, caller, herself, event)
+
+    def _subject(self, event: EventId) -> str:
+        """The patient whom an event of the chain is about."""
+        value = None if event.what is What.LOGGED else self._trail.entry(event)
+        return str(value.get("subject", "")) if isinstance(value, dict) else ""
+
+    def _found(self, caller: Caller, who: Principal, event: EventId) -> Resource | None:
         if event.what is What.LOGGED:
             return self._logged(caller, int(event.about))
-        if event.what in (What.DECLARED, What.WITHDRAWN):
+        if event.what in _CONSENTS:
             return self._consent_found(who, event)
         value = self._trail.entry(event)
         if not isinstance(value, dict) or not _may_see(who, event.what, value):
@@ -224,7 +241,7 @@ class AuditEvents:
             text = f"The lists are at height {error.height} so far"
             raise FhirProblem(503, Issue("transient", text)) from None
         until = self._service.head().time + 1 if place is None else place["until"]
-        lists = self._lists(caller, query, reading.lists, until)
+        lists = await self._lists(caller, query, reading.lists, until)
         _note(caller, f"AuditEvent?{'&'.join(f'{n}={v}' for n, v in query.used)}", lists.own)
         merged = Merged(lists.reads, None if place is None else place["lists"])
         matches: list[Resource] = []
@@ -258,7 +275,7 @@ class AuditEvents:
         found = []
         for (name,) in over[: query.count]:
             event = read_id(name)
-            made = None if event is None else await asyncio.to_thread(self._found, caller, event)
+            made = None if event is None else await self._read(caller, event)
             if made is not None:
                 found.append(made)
         return found, over[query.count :]
@@ -269,14 +286,16 @@ class AuditEvents:
             return [] if made is None else [made]
         return [made for _, made in self._trail.events_of(value)]
 
-    def _lists(self, caller: Caller, query: Query, lists: Lists, until: int) -> _Chosen:
+    async def _lists(self, caller: Caller, query: Query, lists: Lists, until: int) -> _Chosen:
         """Whose lists answer a search; a `FhirProblem` 403 or 400 where none may or can."""
         who = caller.principal
         patient = _one(query, PATIENT, PATIENT_IDENTIFIER, "Patient")
         since, end = _period(query, until)
         if who.kind is Kind.PATIENT:
             if patient not in ("", who.id):
-                raise _not_for_you()
+                if not await people.speaks_for(self._service, who.id, patient):
+                    raise _not_for_you()
+                return _Chosen(_about_patient(lists, patient, since, end))
             reads = _about_patient(lists, who.id, since, end)
             return _Chosen(reads | self._log(caller, query), own=True)
         if who.kind not in (Kind.STAFF, Kind.SYSTEM):

@@ -8,6 +8,7 @@ the rule; nothing else is said. An id that the caller was never shown does not e
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -35,6 +36,7 @@ SALT_HEADER: Final = "Ledger-Salt"
 #: R4 section 2.27.4: whose rules the bytes are under.
 CONTEXT_HEADER: Final = "X-Security-Context"
 
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-", re.ASCII)
 #: Bytes up to which a record is wrapped into a Binary resource.
 MAX_WRAPPED: Final = 4 << 20
 
@@ -67,6 +69,7 @@ class Binaries:
         if wrapped and document.pointer.size > MAX_WRAPPED:
             text = f"Larger than {MAX_WRAPPED} bytes: ask for the bytes, not for a resource"
             raise FhirProblem(406, Issue("too-long", text))
+        asked = None if wrapped else _range(caller, document)
         fetched = await self._fetched(caller, found)
         headers = {
             DECISION_HEADER: fetched.decision,
@@ -75,16 +78,7 @@ class Binaries:
         }
         if wrapped:
             return await self._wrapped(caller, fetched, found, document, headers)
-        media = resources.media_of(document.pointer)
-        # As a header, so that nobody adds a charset that the record may not have. Whatever it is, a
-        # browser must not show it as a page of this server.
-        headers |= {"Content-Type": media, "Content-Disposition": "attachment"}
-        return PieceResponse(
-            _noted(fetched, found),
-            media,
-            size=document.pointer.size,
-            headers=headers,
-        )
+        return _whole_or_part(fetched, found, document, headers, asked)
 
     async def _fetched(self, caller: Caller, found: Found) -> Fetched:
         purpose = purpose_of(caller.request, caller.principal) or found.purpose
@@ -129,21 +123,82 @@ def _wants_resource(caller: Caller) -> bool:
     return any(part.partition(";")[0].strip().lower() == MEDIA_TYPE for part in accepted.split(","))
 
 
+def _range(caller: Caller, document: Document) -> int | None:
+    """The byte with which a caller wants to go on; None for all of it.
+
+    Of RFC 9110 section 14 what resuming needs: one range to the end, of this very record. Any other
+    is answered with the whole, as a server may. A `FhirProblem` 416 behind the end.
+    """
+    match = _RANGE.fullmatch(caller.request.headers.get("range", "").strip())
+    condition = caller.request.headers.get("if-range", "").strip()
+    if match is None or (condition and condition != _tag(document)):
+        return None
+    start = int(match[1])
+    if start >= document.pointer.size:
+        there = {"Content-Range": f"bytes */{document.pointer.size}"}
+        raise FhirProblem(416, Issue("invalid", "The record ends before that"), headers=there)
+    return start
+
+
+def _tag(document: Document) -> str:
+    """The ETag of a record's bytes, which never change."""
+    return f'"{document.id}"'
+
+
+def _whole_or_part(
+    fetched: Fetched, found: Found, document: Document, headers: dict[str, str], start: int | None
+) -> Response:
+    media, size = resources.media_of(document.pointer), document.pointer.size
+    # The type as a header, so that nobody adds a charset that the record may not have. Whatever it
+    # is, a browser must not show it as a page of this server.
+    headers = {
+        **headers,
+        "Content-Type": media,
+        "Content-Disposition": "attachment",
+        "Accept-Ranges": "bytes",
+        "ETag": _tag(document),
+    }
+    pieces = _noted(fetched, found)
+    if start is None:
+        return PieceResponse(pieces, media, size=size, headers=headers)
+    headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+    return PieceResponse(
+        _from(pieces, start), media, size=size - start, headers=headers, status=206
+    )
+
+
+async def _from(pieces: AsyncGenerator[bytes, None], start: int) -> AsyncGenerator[bytes, None]:
+    """What comes from a byte on. All of it is fetched and checked again: it is another permit."""
+    try:
+        async for piece in pieces:
+            if len(piece) > start:
+                yield piece[start:]
+            start = max(0, start - len(piece))
+    finally:
+        await pieces.aclose()
+
+
 async def _noted(fetched: Fetched, found: Found) -> AsyncGenerator[bytes, None]:
-    """The bytes as they come; at their end it is noted what the caller knows now."""
+    """The bytes as they come. The last piece waits until the whole is known to be what was
+    anchored, so nobody takes anything else for whole; then it is noted what the caller knows."""
     sha1 = hashlib.sha1(usedforsecurity=False)
     kept: list[bytes] | None = [] if found.shown.pointer.size <= MAX_WRAPPED else None
+    held = b""
     try:
         async for piece in fetched.pieces:
             sha1.update(piece)
             if kept is not None:
                 kept.append(piece)
-            yield piece
+            if held:
+                yield held
+            held = piece
     finally:
         await fetched.pieces.aclose()
     found.sha1 = sha1.digest()
     if kept is not None:
         _described(found, b"".join(kept))
+    if held:
+        yield held
 
 
 def _described(found: Found, content: bytes) -> None:

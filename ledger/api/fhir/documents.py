@@ -8,10 +8,12 @@ that answer.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from ledger.api.fhir import people
 from ledger.api.fhir.errors import FhirProblem
 from ledger.api.fhir.offer import Caller, Offer, Operation, Page, Resource
 from ledger.api.fhir.purpose import HEADERS, Purpose, needed, purpose_of
@@ -112,7 +114,9 @@ PARAMETERS: Final = (
 _PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{32}")
 _KNOWN_BY: Final = f"{elements.PSEUDONYM_SYSTEM}|p-…, 32 hex digits"
 #: Parameters that say what to ask; the others are held against what comes back.
-_ASKING: Final = frozenset({PURPOSE.name})
+_ASKING: Final = frozenset(
+    parameter.name for parameter in (PURPOSE, PATIENT, SUBJECT, PATIENT_IDENTIFIER)
+)
 _SORTS: Final = ("date", "_lastUpdated", "period")
 
 
@@ -165,10 +169,20 @@ class Documents:
         except ValueError:
             return None
         own = await self._sources.own_record(record)
-        if own is not None and self._sources.may_know(caller.principal, own.pointer.subject):
+        if own is not None and await self.may_know(caller, own.pointer.subject):
             known = self._memory.find(caller.principal, record) or Found(own, None)
             return await self._opened(known)
         return self._memory.find(caller.principal, record)
+
+    async def may_know(self, caller: Caller, subject: str) -> bool:
+        """Whether a caller may know of all of a patient's records here; who speaks for a patient
+        may know what she may."""
+        principal = caller.principal
+        if self._sources.may_know(principal, subject):
+            return True
+        if principal.kind is not Kind.PATIENT:
+            return False
+        return await people.speaks_for(caller.service, principal.id, subject)
 
     async def _opened(self, found: Found) -> Found:
         """An own record with what its pointer hides from others."""
@@ -189,7 +203,7 @@ class Documents:
                 gone = Issue("expired", "The link to this page holds no more; search anew")
                 raise FhirProblem(410, gone)
             listing, start = again, place["start"]
-        found = self._matching(caller, query, listing)
+        found = await asyncio.to_thread(self._matching, caller, query, listing)
         end = start + query.count
         return Page(
             found[start:end],
@@ -216,7 +230,7 @@ class Documents:
 
     async def _listed(self, caller: Caller, query: Query) -> Listing:
         """Ask, and remember the answer."""
-        subject = _one_subject(query)
+        subject = _one_subject(caller, query)
         if subject is None and caller.principal.kind is Kind.PATIENT:
             subject = caller.principal.id
         if subject is None:
@@ -226,7 +240,7 @@ class Documents:
         found: list[Found] = []
         problems: list[Issue] = []
         others = holders
-        if self._sources.may_know(caller.principal, subject):
+        if await self.may_know(caller, subject):
             if not holders or self._institution in holders:
                 shown = await self._sources.own(subject)
                 found += [Found(each, purpose) for each in shown]
@@ -286,12 +300,12 @@ _SORT_KEYS: Final = {
 }
 
 
-def _one_subject(query: Query) -> str | None:
-    """The patient that is asked about; a `FhirProblem` 400 for several."""
+def _one_subject(caller: Caller, query: Query) -> str | None:
+    """The patient that is asked about; a `FhirProblem` 400 for several, or for nobody known."""
     named: set[str] = set()
     for parameter in (PATIENT, SUBJECT):
         for criterion in query.all(parameter.name):
-            named |= {ref.removeprefix("Patient/") for refs in criterion.values for ref in refs}
+            named |= {_pseudonym(caller, ref) for refs in criterion.values for ref in refs}
     for criterion in query.all(PATIENT_IDENTIFIER.name):
         for system, code in criterion.values:
             if system not in (None, elements.PSEUDONYM_SYSTEM):
@@ -304,6 +318,15 @@ def _one_subject(query: Query) -> str | None:
         # Before it gets onto the chain as a question about somebody.
         raise FhirProblem(400, Issue("invalid", f"A patient is called {_KNOWN_BY}"))
     return named.pop() if named else None
+
+
+def _pseudonym(caller: Caller, reference: str) -> str:
+    """Whom a reference means: staff may name a patient as their own institution's records do."""
+    name = reference.removeprefix("Patient/")
+    own = caller.principal.institution == caller.service.institution
+    if _PSEUDONYM.fullmatch(name) or caller.principal.kind is Kind.PATIENT or not own:
+        return name
+    return caller.service.subject_of(f"Patient/{name}")
 
 
 def _holders(query: Query) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ _REASONS: Final = {
     "200": "Done, or found",
     "201": "Created",
     "202": "Prepared; not done before it is signed",
+    "206": "The rest of the bytes",
     "304": "The caller has this version",
     "400": "The request cannot be understood",
     "401": "Sign in first",
@@ -45,6 +46,7 @@ _REASONS: Final = {
     "412": "Another version, or more than one match",
     "413": "The body is too large",
     "415": "The body has another media type",
+    "416": "The bytes end before that",
     "421": "The Host header names another server",
     "422": "Understood, and not acceptable",
     "429": "Too many requests",
@@ -242,7 +244,15 @@ def interaction(offer: Offer, code: str, *, form: bool = False) -> dict[str, Any
     name = code.replace("-", "_") + ("_by_form" if form else "")
     answers = _answers(_STATUSES[code], "Bundle" if bundle else f"Fhir{kind}")
     if offer.any_media and code == "read":
+        # What is asked for may itself be JSON of any kind.
+        anything = {"schema": {"type": "object"}}
+        answers["200"]["content"] = {MEDIA_TYPE: anything, JSON: anything}
         answers["200"]["content"]["*/*"] = {"schema": {"type": "string", "format": "binary"}}
+        part = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+        answers["206"] = {"description": _REASONS["206"], "content": part}
+        answers["416"] = {
+            "description": _REASONS["416"], "content": _content("OperationOutcome")
+        }  # fmt: skip
     return {
         "name": f"fhir_{kind.lower()}_{name}",
         "summary": _TITLES[code].format(kind) + (" by form" if form else ""),

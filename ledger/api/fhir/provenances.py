@@ -129,7 +129,7 @@ class Provenances:
 
     async def _opening(self, caller: Caller, found: Found) -> bytes | None:
         """The salt of an own record, for those who may know what it hides."""
-        if not self._sources.may_know(caller.principal, found.shown.pointer.subject):
+        if not await self._documents.may_know(caller, found.shown.pointer.subject):
             return None
         opening = await self._sources.opening(found.name)
         return None if opening is None else opening.salt

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from ledger.api import problems
+from ledger.api.app import create_app
 from ledger.api.fhir import errors, facade
 from ledger.api.fhir.auditevents import AuditEvents
 from ledger.api.fhir.records import record_offers
@@ -13,6 +16,7 @@ from ledger.chain.genesis import read_genesis
 from ledger.client.verify import trust_in
 from tests.support.fhir import SignedIn, principal
 from tests.support.fhir_sources import Hospitals
+from tests.support.openapi import CheckedTransport, path_pattern
 
 
 @pytest.fixture
@@ -51,8 +55,21 @@ def signed_in(service, hospitals, physician):
     return SignedIn(app, physician)
 
 
+class Described(CheckedTransport):
+    """Holds every answer against the OpenAPI document of the whole application."""
+
+    _whole: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, signed_in, service):
+        if not self._whole:
+            self._whole.update(create_app(service).openapi())
+        self._served = httpx.ASGITransport(app=signed_in, raise_app_exceptions=False)
+        self._document = self._whole
+        self._paths = [(path_pattern(path), path) for path in self._whole["paths"]]
+
+
 @pytest.fixture
-async def fhir(signed_in):
-    transport = httpx.ASGITransport(app=signed_in, raise_app_exceptions=False)
+async def fhir(signed_in, service):
+    transport = Described(signed_in, service)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost/fhir/") as client:
         yield client

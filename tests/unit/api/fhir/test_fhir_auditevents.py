@@ -302,3 +302,24 @@ async def test_a_node_without_lists_says_so(fhir, service, signed_in, herself):
     answer = await fhir.get("AuditEvent")
     assert answer.status_code == 503
     validate(answer.json())
+
+
+async def test_who_speaks_for_a_patient_sees_her_events_and_is_written_down(
+    fhir, signed_in, story, pseudonym, signin, monkeypatch
+):
+    guardian = "p-" + "9" * 32
+
+    async def speaks_for(_service, name, subject):
+        return (name, subject) == (guardian, pseudonym)
+
+    monkeypatch.setattr("ledger.api.fhir.people.speaks_for", speaks_for)
+    signed_in.who = principal(Kind.PATIENT, guardian)
+    found = events(await search(fhir, f"patient={pseudonym}"))
+    assert sorted(kinds(found)) == sorted([*MINE, "rest create", "rest update"])
+    for event in found:
+        assert (await fhir.get(f"AuditEvent/{event['id']}")).json() == event
+    readers = {e["who"] for e in signin.journal.entries() if e["event"] == "audit-read"}
+    assert readers == {guardian}
+    signed_in.who = principal(Kind.PATIENT, "p-" + "8" * 32)
+    await search(fhir, f"patient={pseudonym}", status=403)
+    assert (await fhir.get(f"AuditEvent/{found[0]['id']}")).status_code == 404

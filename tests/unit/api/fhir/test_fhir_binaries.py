@@ -221,3 +221,46 @@ async def test_a_text_gets_no_charset_that_nobody_said(
     answer = await fhir.get(f"Binary/{text.pointer.name().hex()}", headers=TREAT)
     assert answer.headers["content-type"] == "text/plain"
     assert answer.content.decode("gb18030") == "检查"
+
+
+async def test_a_transfer_that_broke_off_goes_on_where_it_was(fhir, shown):
+    first = await fhir.get(f"Binary/{shown[1]}", headers=TREAT)
+    assert first.headers["accept-ranges"] == "bytes"
+    rest = await fhir.get(f"Binary/{shown[1]}", headers=TREAT | {"Range": "bytes=100-"})
+    assert rest.status_code == 206
+    assert rest.content == PDF[100:]
+    assert rest.headers["content-range"] == f"bytes 100-{len(PDF) - 1}/{len(PDF)}"
+    assert int(rest.headers["content-length"]) == len(PDF) - 100
+    assert rest.headers["ledger-decision"] != first.headers["ledger-decision"]
+    same = {"Range": "bytes=5-", "If-Range": first.headers["etag"]}
+    assert (await fhir.get(f"Binary/{shown[1]}", headers=same)).content == PDF[5:]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Range": "bytes=0-9"}, {"Range": "bytes=-9"}, {"Range": "bytes=1-,5-"}, {"Range": "x"},
+        {"Range": "bytes=5-", "If-Range": '"another"'}, {"Range": f"bytes={'9' * 30}-"},
+    ],
+)  # fmt: skip
+async def test_a_range_that_resuming_does_not_need_is_answered_with_the_whole(fhir, shown, headers):
+    answer = await fhir.get(f"Binary/{shown[1]}", headers=TREAT | headers)
+    assert (answer.status_code, answer.content) == (200, PDF)
+
+
+async def test_a_range_behind_the_end_asks_nobody(fhir, service, shown):
+    height = service.head().height
+    answer = await fhir.get(f"Binary/{shown[1]}", headers={"Range": f"bytes={len(PDF)}-"})
+    refused(answer, 416, "invalid")
+    assert answer.headers["content-range"] == f"bytes */{len(PDF)}"
+    assert service.head().height == height
+
+
+async def test_the_last_piece_waits_until_the_whole_is_known_to_be_good(fhir, hospitals, shown):
+    """All bytes come, and then the holder's answer turns out to be another record."""
+    hospitals.broken_at_end = True
+    with pytest.raises(AssertionError):
+        await fhir.get(f"Binary/{shown[1]}", headers=TREAT)
+    wrapped = await fhir.get(f"Binary/{shown[1]}", headers={"Accept": "application/fhir+json"})
+    refused(wrapped, 503, "transient")
+    assert "hash" not in (await fhir.get(f"DocumentReference/{shown[1]}")).text

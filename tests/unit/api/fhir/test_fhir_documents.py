@@ -359,3 +359,35 @@ async def test_staff_without_a_role_may_ask_their_own_hospital_like_any_other(
     bundle = await search(fhir, f"patient={pseudonym}&custodian=east")
     assert custodians(bundle) == ["east"] * 3
     assert records.asked == 1
+
+
+async def test_staff_may_name_a_patient_as_their_own_records_do(
+    fhir, signed_in, records, service, pseudonym
+):
+    service.subjects = {"Patient/f001": pseudonym}
+    assert len(matches(await search(fhir, "patient=Patient/f001"))) == 5
+    assert len(matches(await search(fhir, "subject=f001"))) == 5
+    signed_in.who = principal(Kind.STAFF, "gao", "south", "physician")
+    await search(fhir, "patient=Patient/f001", status=400)
+    signed_in.who = principal(Kind.PATIENT, pseudonym)
+    await search(fhir, "patient=Patient/f001", status=400)
+
+
+async def test_who_speaks_for_a_patient_sees_what_she_sees_here(
+    fhir, signed_in, records, pseudonym, monkeypatch
+):
+    guardian = "p-" + "9" * 32
+    spoken = []
+
+    async def speaks_for(_service, name, subject):
+        spoken.append((name, subject))
+        return (name, subject) == (guardian, pseudonym)
+
+    monkeypatch.setattr("ledger.api.fhir.people.speaks_for", speaks_for)
+    signed_in.who = principal(Kind.PATIENT, guardian)
+    bundle = await search(fhir, f"patient={pseudonym}", headers={})
+    assert custodians(bundle) == ["east"] * 3
+    assert (await fhir.get(f"DocumentReference/{matches(bundle)[0]['id']}")).status_code == 200
+    signed_in.who = principal(Kind.PATIENT, "p-" + "8" * 32)
+    assert matches(await search(fhir, f"patient={pseudonym}", headers={})) == []
+    assert spoken
