@@ -47,16 +47,17 @@ _questions = msgspec.json.Decoder(_Questions)
 _begins = msgspec.json.Decoder(_Begin)
 
 
-def _may_ask(request: Request) -> None:
-    """Refuse who has signed in and does not register patients for the institution.
+def _may_ask(request: Request, institution: str) -> None:
+    """Refuse who has signed in and does not register patients for this institution.
 
     Where nobody signs in, the bearer token or the loopback address is what stands for the
     institution's own software.
     """
     caller = request.scope.get(SCOPE_KEY)
-    if not isinstance(caller, Principal) or caller.kind in (Kind.SYSTEM, Kind.OPERATOR):
+    if not isinstance(caller, Principal) or caller.kind is Kind.OPERATOR:
         return
-    if caller.kind is Kind.PATIENT or not ROLES & set(caller.roles):
+    suited = caller.kind is Kind.SYSTEM or ROLES & set(caller.roles)
+    if caller.kind is Kind.PATIENT or caller.institution != institution or not suited:
         raise Problem(problems.NOT_PERMITTED, "registrars and records officers ask")
 
 
@@ -71,7 +72,8 @@ def _answers(found: Gathered) -> Response:
     if not found.enough:
         raise Problem(
             problems.TOO_FEW_ANSWERS,
-            f"{len(found.answers)} of {found.epoch.holders.threshold} that it takes",
+            f"{len(found.answers)} of {found.epoch.holders.threshold} that it takes"
+            + "".join(f"; {node}: {why}" for node, why in sorted(found.refusals.items())),
             refusals=found.refusals,
             cheats=list(found.cheats),
         )
@@ -134,7 +136,7 @@ def router(service: NodeService) -> APIRouter:
         holders as it takes, and gives their answers with the proofs, for the caller to check and
         combine. Neither the node nor a holder learns what an element stands for. Each element
         counts against the institution's quota of the day."""
-        _may_ask(request)
+        _may_ask(request, service.institution)
         media_type(request, JSON)
         asked = parse_json(await read_body(request, MAX_BYTES), _questions)
         try:
@@ -161,7 +163,7 @@ def router(service: NodeService) -> APIRouter:
         """The validators make the key of patients of the generation that is due, or of an approved
         study, or share an old one anew. It takes some blocks; `GET /v1/pseudonyms` shows how far it
         is."""
-        _may_ask(request)
+        _may_ask(request, service.institution)
         media_type(request, JSON)
         asked = parse_json(await read_body(request, MAX_BYTES), _begins)
         try:

@@ -38,7 +38,7 @@ class Member:
         self.net = net
         self.name = name
         self.home = net.directory / name
-        self.home.mkdir(exist_ok=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.keys = [key_of(name)]
         self.safe = Safe(self.home / "pseudonyms", lambda: self.keys)
         self.party = Party(name, self.safe)

@@ -6,6 +6,7 @@ charged to anybody. The order matters: a refusal tells an outsider nothing about
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,8 @@ from ledger.node.pseudonyms.safe import SafeUnusable
 from ledger.node.pseudonyms.usage import DAY_MS, OverQuota, Repeated, Usage, UsageUnusable
 
 _log = structlog.get_logger(__name__)
+
+_DOMAIN: Final = re.compile(r"(?:patients|study)\.[A-Za-z0-9._-]{1,64}")
 
 #: Why a question is refused.
 REFUSALS: Final = (
@@ -102,6 +105,8 @@ class Evaluator:
     def _answered(self, question: Question, digest: bytes) -> Reply:
         moment = self._moment()
         if question.chain != self._chain or question.holder != self._node:
+            raise _Refusal("malformed")
+        if not _DOMAIN.fullmatch(question.domain):
             raise _Refusal("malformed")
         if not -WINDOW <= question.height - moment.height <= WINDOW:
             raise _Refusal("stale")

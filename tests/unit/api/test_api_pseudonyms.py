@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from ledger.api.principal import SCOPE_KEY, Kind, Principal
@@ -83,21 +84,23 @@ async def test_the_keys_are_shown(api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "roles", "status"),
+    ("kind", "roles", "institution", "status"),
     [
-        (Kind.PATIENT, ("patient",), 403),
-        (Kind.STAFF, ("physician",), 403),
-        (Kind.STAFF, ("physician", "registrar"), 404),
-        (Kind.STAFF, ("records-officer",), 404),
-        (Kind.SYSTEM, (), 404),
+        (Kind.PATIENT, ("patient",), "", 403),
+        (Kind.STAFF, ("physician",), "here", 403),
+        (Kind.STAFF, ("physician", "registrar"), "here", 404),
+        (Kind.STAFF, ("physician", "registrar"), "elsewhere", 403),
+        (Kind.STAFF, ("records-officer",), "here", 404),
+        (Kind.SYSTEM, (), "here", 404),
+        (Kind.SYSTEM, (), "elsewhere", 403),
+        (Kind.OPERATOR, ("records",), "", 404),
     ],
 )
 async def test_who_has_signed_in_asks_only_as_one_who_registers_patients(
-    app, kind: Kind, roles: tuple[str, ...], status: int
+    app, service, kind: Kind, roles: tuple[str, ...], institution: str, status: int
 ) -> None:
-    import httpx
-
-    principal = Principal(kind, "x", "east", roles, (), "s", "oidc")
+    place = service.institution if institution == "here" else institution
+    principal = Principal(kind, "x", place, roles, (), "s", "oidc")
 
     async def signed_in(scope: Any, receive: Any, send: Any) -> None:
         scope[SCOPE_KEY] = principal

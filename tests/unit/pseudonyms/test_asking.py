@@ -171,6 +171,7 @@ async def test_one_peer_has_no_more_than_64_questions_on_their_way(net: Net) -> 
         ({"holder": "board-1"}, "malformed"),
         ({"height": 5_000}, "stale"),
         ({"domain": "patients.2"}, "no_share"),
+        ({"domain": "patients.1/../x"}, "malformed"),
         ({"epoch": 2}, "another_epoch"),
         ({"elements": (bytes(32),)}, "malformed"),
         ({"elements": (b"\xff" * 32,)}, "malformed"),
