@@ -10,6 +10,7 @@ from ledger.api import problems
 from ledger.api.app import create_app
 from ledger.api.fhir import errors, facade
 from ledger.api.fhir.auditevents import AuditEvents
+from ledger.api.fhir.consentoffer import consent_offer
 from ledger.api.fhir.records import record_offers
 from ledger.api.principal import Kind
 from ledger.chain.genesis import read_genesis
@@ -47,7 +48,11 @@ def herself(pseudonym):
 @pytest.fixture
 def signed_in(service, hospitals, physician):
     app = FastAPI(redirect_slashes=False)
-    offers = [*record_offers(service, hospitals), AuditEvents(service).offer()]
+    offers = [
+        consent_offer(service),
+        *record_offers(service, hospitals),
+        AuditEvents(service).offer(),
+    ]
     app.include_router(facade.router(offers, service))
     problems.install(app, lambda _: None)
     errors.install(app)
