@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import CDPSession, Error, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 #: How the reason of every skip begins, by which the summary of a run finds them.
@@ -22,9 +22,24 @@ _OPTIONS = [
 ]  # fmt: skip
 
 
+def plug_in(devices: CDPSession, transport: str) -> None:
+    """Give a page one more authenticator, which always agrees: ``internal``, or one by ``usb``."""
+    devices.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2", "transport": transport, "hasResidentKey": True,
+                "hasUserVerification": True, "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )  # fmt: skip
+
+
 @contextlib.contextmanager
-def browsing() -> Iterator[Page]:
-    """A page of a fresh browser, whose device has a fingerprint sensor that always agrees.
+def browsing() -> Iterator[tuple[Page, CDPSession]]:
+    """A page of a fresh browser, whose device has a fingerprint sensor that always agrees, and the
+    session for `plug_in`.
 
     Whatever the page complains of on its console is an error of the test.
     """
@@ -47,20 +62,11 @@ def browsing() -> Iterator[Page]:
                 else None
             ),
         )
-        device = page.context.new_cdp_session(page)
-        device.send("WebAuthn.enable")
-        device.send(
-            "WebAuthn.addVirtualAuthenticator",
-            {
-                "options": {
-                    "protocol": "ctap2", "transport": "internal", "hasResidentKey": True,
-                    "hasUserVerification": True, "isUserVerified": True,
-                    "automaticPresenceSimulation": True,
-                }
-            },
-        )  # fmt: skip
+        devices = page.context.new_cdp_session(page)
+        devices.send("WebAuthn.enable")
+        plug_in(devices, "internal")
         try:
-            yield page
+            yield page, devices
         finally:
             browser.close()
         assert complaints == []

@@ -27,6 +27,7 @@ async function ask(method, path, body) {
     method, headers, credentials: "same-origin",
     body: body === undefined ? undefined : JSON.stringify(body),
   });
+  if (answer.status === 204) return null;
   const found = await answer.json();
   if (!answer.ok) throw new Refused(found.detail ?? found.title ?? String(answer.status));
   return found;
@@ -42,12 +43,17 @@ function credentialJson(credential) {
   return { id, rawId: id, type: credential.type, response: parts };
 }
 
-// The passkey's answer to a challenge. `allowed` are the ids of the only passkeys that may give it.
+// One passkey for a browser: its id, and by which ways it is reached, where that is known.
+const passkey = (id, transports) => ({ type: "public-key", id, ...(transports ? { transports } : {}) });
+const ofSession = () => passkey(session.credential, session.here ? ["internal"] : undefined);
+const ofMade = (made) => passkey(new Uint8Array(made.rawId), made.response.getTransports?.());
+
+// The passkey's answer to a challenge. `allowed` are the only passkeys that may give it.
 async function assertion(challenge, rpId, allowed = []) {
   return navigator.credentials.get({
     publicKey: {
       challenge, rpId, userVerification: "required", timeout: 300000,
-      allowCredentials: allowed.map((id) => ({ type: "public-key", id })),
+      allowCredentials: allowed,
     },
   });
 }
@@ -62,9 +68,43 @@ async function signIn() {
   const found = await ask("POST", "/auth/passkey/verify", {
     nonce, credential: credentialJson(credential),
   });
-  session = { ...found, rpId: options.rpId, credential: new Uint8Array(credential.rawId) };
+  session = {
+    ...found, rpId: options.rpId, credential: new Uint8Array(credential.rawId),
+    here: credential.authenticatorAttachment === "platform",
+  };
+  remember();
   await refresh();
   tell("signedIn");
+}
+
+// What a page that is loaded anew needs and the node does not know. None of it is secret.
+function remember() {
+  const { person, key, rpId, here, credential } = session;
+  const known = { person, key, rpId, here, id: toBase64Url(credential) };
+  sessionStorage.setItem("passkey", JSON.stringify(known));
+}
+
+async function resume() {
+  const known = JSON.parse(sessionStorage.getItem("passkey") ?? "null");
+  if (known === null) return;
+  try {
+    const { kind, id, csrf } = await ask("GET", "/auth/session");
+    if (kind !== "patient" || id !== known.person || !csrf) return;
+    session = { ...known, csrf, credential: fromBase64Url(known.id) };
+    await refresh();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    session = null;
+  }
+}
+
+async function signOut() {
+  await ask("POST", "/auth/logout");
+  sessionStorage.removeItem("passkey");
+  session = null;
+  overview = null;
+  show();
+  tell("signedOut");
 }
 
 async function register(subject, code) {
@@ -83,7 +123,7 @@ async function register(subject, code) {
   const id = await checked(prepared, (call) =>
     call.contract === "enrolment" && call.method === "complete" &&
     call.arguments.get("subject") === subject);
-  const signed = await assertion(id, options.rp.id, [new Uint8Array(made.rawId)]);
+  const signed = await assertion(id, options.rp.id, [ofMade(made)]);
   const done = await ask("POST", "/auth/passkey/registration/confirm", {
     id: prepared.id, credential: credentialJson(signed),
   });
@@ -103,14 +143,13 @@ async function checked(prepared, expected) {
   return id;
 }
 
-async function review(act, subject = "") {
-  const wish = { key: session.key, act, ...(subject ? { subject } : {}) };
-  const prepared = await ask("POST", "/v1/prepare", wish);
+// Shows what was prepared; its bytes and id when she wants to sign it, else null.
+async function review(prepared, signers = 1) {
   const bytes = fromBase64(prepared.body);
   const id = await domainHash("transaction", bytes);
   const body = readBody(bytes);
   const sentences = said(body);
-  const signs = body.signers.length === 1 && body.signers[0] === session.key;
+  const signs = body.signers.length === signers && body.signers[0] === session.key;
   if (hex(id) !== prepared.id || !signs) throw new Refused(text("tampered"));
   const list = byId("sentences");
   list.replaceChildren(...sentences.map((item) => {
@@ -151,14 +190,21 @@ function explained(call) {
 }
 
 async function declare(act, subject) {
-  const agreed = await review(act, subject);
-  if (agreed === null) {
-    tell("cancelled");
-    return;
-  }
+  const wish = { key: session.key, act, ...(subject ? { subject } : {}) };
+  const agreed = await review(await ask("POST", "/v1/prepare", wish));
+  if (agreed === null) tell("cancelled");
+  else await signAndSend(agreed, [ofSession()]);
+}
+
+// Signs with these passkeys, in the order of the signers, and waits until it is final.
+async function signAndSend({ bytes, id }, credentials) {
   tell("waiting");
-  const signed = await assertion(agreed.id, session.rpId, [session.credential]);
-  const raw = envelope(agreed.bytes, [wireSignature(signed.response)]);
+  const signatures = [];
+  for (const credential of credentials) {
+    const signed = await assertion(id, session.rpId, [credential]);
+    signatures.push(wireSignature(signed.response));
+  }
+  const raw = envelope(bytes, signatures);
   const { transactions } = await ask("POST", "/v1/transactions?wait=30", {
     transactions: [toBase64(raw)],
   });
@@ -167,6 +213,25 @@ async function declare(act, subject) {
   if (outcome === null) tell("waiting");
   else if (outcome.ok) tell("final", { height: outcome.height });
   else trouble(text("refused", { error: outcome.calls.find((call) => !call.ok)?.error ?? "" }));
+}
+
+async function addDevice() {
+  const { nonce, options } = await ask("POST", "/auth/passkey/devices/options");
+  const made = await navigator.credentials.create({
+    publicKey: {
+      ...options,
+      challenge: fromBase64Url(nonce),
+      user: { ...options.user, id: fromBase64Url(options.user.id) },
+      // Not this device once more: that would replace the passkey that she has.
+      excludeCredentials: [passkey(session.credential)],
+    },
+  });
+  const prepared = await ask("POST", "/auth/passkey/devices/verify", {
+    key: session.key, nonce, credential: credentialJson(made),
+  });
+  const agreed = await review(prepared, 2);
+  if (agreed === null) tell("cancelled");
+  else await signAndSend(agreed, [ofSession(), ofMade(made)]);
 }
 
 // --- Showing ---------------------------------------------------------------------------------
@@ -234,7 +299,7 @@ function show() {
   language.lang = current() === "zh" ? "en" : "zh";
   const inside = session !== null && overview !== null;
   for (const id of ["door", "first-time"]) byId(id).hidden = inside;
-  for (const id of ["consents", "wish"]) byId(id).hidden = !inside;
+  for (const id of ["consents", "wish", "devices", "sign-out"]) byId(id).hidden = !inside;
   byId("notice").hidden = !inside || overview.recovery === null;
   if (!inside) return;
   byId("network").textContent = overview.network;
@@ -305,6 +370,8 @@ byId("language").addEventListener("click", () => {
   show();
 });
 byId("sign-in").addEventListener("click", doing(signIn));
+byId("sign-out").addEventListener("click", doing(signOut));
+byId("add").addEventListener("click", doing(addDevice));
 byId("stop").addEventListener("click", doing(() => declare({ act: "stop-recovery" })));
 byId("registration").addEventListener("submit", doing((event) => {
   const form = new FormData(event.target);
@@ -322,4 +389,5 @@ if (given.has("code")) byId("code").value = given.get("code");
 history.replaceState(null, "", location.pathname);
 
 show();
+resume().catch((error) => trouble(text("failed", { error: error.message })));
 if (!window.PublicKeyCredential) trouble(text("noPasskeys"));

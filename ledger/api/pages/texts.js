@@ -8,6 +8,14 @@ export const TEXTS = {
     "您的设备会要求验证指纹、面容或密码，这些信息不会离开设备。",
   ],
   signInButton: ["Sign in with passkey", "使用通行密钥登录"],
+  signOut: ["Sign out", "退出"],
+  signedOut: ["You are signed out.", "您已退出。"],
+  devices: ["Your devices", "您的设备"],
+  devicesHelp: [
+    "With a second passkey, on another telephone or a security key, you are not locked out when you lose this device.",
+    "在另一部手机或安全密钥上再建一把通行密钥，遗失本设备时您仍可登录。",
+  ],
+  addDevice: ["Add a passkey of another device", "添加另一台设备的通行密钥"],
   register: ["Register this device", "登记本设备"],
   registerHelp: [
     "Your clinic gave you a patient number and a code. The code is good for one day. Your device will ask you twice: once to make a key, once to sign with it.",

@@ -32,7 +32,7 @@ from ledger.api.patient_models import (
     RegisteredModel,
     SignedInModel,
 )
-from ledger.api.preparing import keys_of, prepared_json
+from ledger.api.preparing import HexKey, keys_of, patient_of, prepared_json
 from ledger.api.principal import Kind, Principal
 from ledger.api.problems import Problem
 from ledger.api.service import NodeService, Prepared
@@ -52,7 +52,7 @@ ADDRESS_RATE: Final = 20
 SUBJECT_RATE: Final = 10
 #: Registrations that wait for the new passkey's signature.
 MAX_WAITING: Final = 1_000
-SIGN_IN, REGISTER = "sign-in", "register"
+SIGN_IN, REGISTER, ADD = "sign-in", "register", "add"
 
 Nonce = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{43}$")]
 Subject = Annotated[str, msgspec.Meta(pattern="^p-[0-9a-f]{32}$")]
@@ -81,6 +81,14 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credential: Attestation
 
 
+class Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The passkey of a further device. ``key``: the one she has, which signs as well."""
+
+    key: HexKey
+    nonce: Nonce
+    credential: Attestation
+
+
 class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The new passkey's own signature over the transaction that enters it."""
 
@@ -88,7 +96,8 @@ class Confirmation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credential: Assertion
 
 
-BODIES: Final = (SignInAnswer, Enrolling, Registration, Confirmation)
+BODIES: Final = (SignInAnswer, Enrolling, Registration, Confirmation, Device)
+_DEVICE: Final = msgspec.json.Decoder(Device)
 _ANSWER, _ENROLLING, _REGISTRATION, _CONFIRMATION = (
     msgspec.json.Decoder(SignInAnswer),
     msgspec.json.Decoder(Enrolling),
@@ -246,6 +255,44 @@ def router(service: NodeService, desk: Desk) -> APIRouter:
         welcome = reply(said)
         set_session(welcome, opened, desk.signin.url, desk.signin.now())
         return welcome
+
+    @routes.post(
+        "/devices/options",
+        response_model=ChallengeModel,
+        summary="Begin to add another device",
+        responses=failures(problems.UNAUTHORISED, problems.NOT_PERMITTED),
+    )
+    async def device_options(request: Request) -> Response:
+        """As for registering, without a code: for a patient who is signed in."""
+        patient = patient_of(request)
+        nonce = desk.challenges.new(ADD + patient.id)
+        return _shown(nonce, desk.party.registration(patient.id, nonce))
+
+    @routes.post(
+        "/devices/verify",
+        response_model=PreparedModel,
+        summary="Show the passkey of the other device",
+        responses=failures(problems.UNAUTHORISED, problems.NOT_PERMITTED, *_BAD_BODY),
+        openapi_extra=body_of(Device),
+    )
+    async def device_verify(request: Request) -> Response:
+        """The transaction that enters it at once. It has two signers, the passkey that she has and
+        the new one; with both signatures it goes to `POST /v1/transactions`."""
+        patient = patient_of(request)
+        media_type(request, JSON)
+        given = parse_json(await read_body(request, MAX_BODY), _DEVICE)
+        nonce = _nonce(given.nonce)
+        if given.key not in keys_of(service, patient.id):
+            raise Problem(problems.INVALID_PARAMETERS, "the key is not one of the caller's")
+        if not desk.challenges.take(ADD + patient.id, nonce):
+            raise Problem(problems.INVALID_PARAMETERS, "the challenge is used or too old")
+        try:
+            key = desk.party.registered(given.credential, nonce)
+            call = Call("registry", "add_key", {"key": key.hex()})
+            prepared = service.prepare([call], [bytes.fromhex(given.key), key])
+        except (NotBelieved, Malformed):
+            raise Problem(problems.INVALID_PARAMETERS, "the passkey cannot be used here") from None
+        return reply(prepared_json(prepared.body, prepared.id, prepared.valid_until))
 
     @routes.post(
         "/registration/options",

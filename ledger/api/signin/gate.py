@@ -24,6 +24,8 @@ CSRF_HEADER: Final = "x-csrf-token"
 #: The secret of the session by cookie, for the routes that end it.
 SECRET_KEY: Final = "ledger.session"  # noqa: S105  (a name, not a secret)
 _NOT_OURS: Final = (Why.MALFORMED, Why.UNKNOWN_TOKEN, Why.UNKNOWN_SESSION)
+#: A cookie that was good once, or comes without its page.
+_ENDED: Final = (Why.UNKNOWN_SESSION, Why.EXPIRED, Why.NOT_CERTIFIED, Why.FORGED_REQUEST)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -31,7 +33,9 @@ class Gate:
     """Lets a request through with its principal in the scope, or answers it.
 
     A request with no credential comes into open areas only. One with a credential that is not good
-    comes into none, also not into those: the caller believes to be signed in.
+    comes into none, also not into those: the caller believes to be signed in. Except for cookies,
+    which browsers send by themselves: who comes with the cookie of a session that has ended, or
+    without its page, is nobody there, and can sign in again.
     """
 
     def __init__(self, app: ASGIApp, signin: SignIn) -> None:
@@ -81,6 +85,8 @@ class Gate:
         except Refused as refused:
             if not self._signin.protected and refused.why in _NOT_OURS:
                 return None  # nobody has to sign in here, and it was made for another node
+            if not given and refused.why in _ENDED and area_of(scope["path"]).open:
+                return None  # browsers send what they have, also to the page for signing in again
             raise self._failed(refused, address, scope) from None
         self._signin.accepted(credential, principal, address)
         scope[SCOPE_KEY] = principal

@@ -12,10 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import CDPSession, Page, Route, expect
 
 from ledger.api.app import create_app
 from ledger.api.passkeys.opening import open_desk
+from ledger.api.preparing import keys_of
 from ledger.api.server import serving
 from ledger.chain.codec import decode, encode
 from ledger.chain.transaction import Body, Call, decode_transaction, verify_signatures
@@ -23,7 +24,7 @@ from ledger.crypto import hashing
 from ledger.node.fleet import free_ports
 from ledger.node.setup.passkeys import PasskeysSection
 from ledger.node.setup.signin import SignInSection
-from tests.support.browser import browsing
+from tests.support.browser import browsing, plug_in
 from tests.support.signin import Clock, make_signin
 from tests.unit.passkeys.conftest import NEWCOMER, SEEN, As
 
@@ -82,9 +83,9 @@ def node(service, registrar, tmp_path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with browsing() as page:
-        yield page
+def browser() -> Iterator[tuple[Page, CDPSession]]:
+    with browsing() as found:
+        yield found
 
 
 def status(page: Page) -> Any:
@@ -97,9 +98,10 @@ def consents(node: Served, service: Any) -> list[dict[str, Any]]:
 
 
 def test_a_patient_registers_consents_and_takes_it_back_and_nobody_lies_to_her(
-    node: Served, page: Page, service: Any
+    node: Served, browser: tuple[Page, CDPSession], service: Any
 ) -> None:
     """One story, for a browser takes a second to start and a chain another."""
+    page, devices = browser
     page.goto(f"{node.url}/patient#subject={NEWCOMER}&code={node.code()}")
     assert page.url.endswith("/patient")  # the code is not left in the address
 
@@ -107,6 +109,9 @@ def test_a_patient_registers_consents_and_takes_it_back_and_nobody_lies_to_her(
     status(page).to_have_text("This device is registered. You can sign in now.")
     page.get_by_role("button", name="Sign in with passkey").click()
     status(page).to_have_text("You are signed in.")
+
+    page.reload()
+    expect(page.locator("#consents")).to_be_visible()  # still signed in
 
     # She consents, and it is final.
     page.get_by_label("South Hospital").check()
@@ -186,3 +191,15 @@ def test_a_patient_registers_consents_and_takes_it_back_and_nobody_lies_to_her(
     expect(page.locator("#status")).to_contain_text("已完成")
     assert consents(node, service) == []
     expect(page.locator("#none")).to_be_visible()
+
+    # A second device, which both sign for; then she signs out, and in again.
+    plug_in(devices, "usb")
+    page.get_by_role("button", name="添加另一台设备的通行密钥").click()
+    expect(page.locator("#sentences li")).to_contain_text("您添加一台设备")
+    page.get_by_role("button", name="使用通行密钥签署").click()
+    expect(page.locator("#status")).to_contain_text("已完成")
+    assert len(keys_of(service, NEWCOMER)) == 2
+    page.get_by_role("button", name="退出").click()
+    expect(page.locator("#door")).to_be_visible()
+    page.get_by_role("button", name="使用通行密钥登录").click()
+    expect(page.locator("#status")).to_have_text("您已登录。")

@@ -10,9 +10,10 @@ import pytest
 
 from ledger.api.passkeys import challenges, codes
 from ledger.api.patients import VOICES, may_speak
-from ledger.chain.codec import decode
+from ledger.api.preparing import keys_of
+from ledger.chain.codec import decode, encode
 from ledger.chain.result import CallResult
-from ledger.chain.transaction import Body
+from ledger.chain.transaction import Body, Envelope
 from ledger.crypto import hashing
 from tests.support.authenticator import Authenticator, client_data
 from tests.unit.passkeys.conftest import NEWCOMER, URL, decoded
@@ -229,6 +230,47 @@ async def test_options_ask_for_a_verified_and_discoverable_passkey(
     assert options["authenticatorSelection"]["userVerification"] == "required"
     assert options["attestation"] == "none"
     assert [each["alg"] for each in options["pubKeyCredParams"]] == [-7]
+
+
+async def test_a_further_device_is_added_at_once_when_both_sign(
+    page, enrolled, hers, service
+) -> None:
+    await page.sign_in(hers, NEWCOMER)
+    tablet = Authenticator("tablet")
+    begun = await page.post("/auth/passkey/devices/options", {})
+    made = tablet.attestation(decoded(begun["nonce"]))
+    given = {"key": hers.public.hex(), "nonce": begun["nonce"], "credential": made}
+    prepared = await page.post("/auth/passkey/devices/verify", given)
+    assert prepared["signers"] == [hers.public.hex(), tablet.public.hex()]
+    body = base64.b64decode(prepared["body"])
+    identity = hashing.TRANSACTION(body)
+    thief = Authenticator("thief")
+    for second, status in ((thief, 422), (tablet, 200)):
+        raw = encode(Envelope(body, (hers.sign(identity), second.sign(identity))))
+        sent = {"transactions": [base64.b64encode(raw).decode()]}
+        await page.post("/v1/transactions?wait=5", sent, status)
+    assert keys_of(service, NEWCOMER) == [hers.public.hex(), tablet.public.hex()]
+    await page.post("/auth/passkey/devices/verify", given, 422)  # the challenge is used
+    page.api.cookies.clear()
+    page.csrf = ""
+    await page.sign_in(tablet, NEWCOMER)
+
+
+async def test_only_who_is_signed_in_adds_a_device(page, enrolled, counter, registrar) -> None:
+    await page.post("/auth/passkey/devices/options", {}, 401)
+    await counter.ask(registrar, "POST", "/auth/passkey/devices/options", {}, 403)
+
+
+async def test_who_comes_with_the_cookie_of_a_session_that_ended_signs_in_again(
+    page, enrolled, hers, clock
+) -> None:
+    await page.sign_in(hers, NEWCOMER)
+    page.csrf = ""  # the page was loaded anew
+    await page.sign_in(hers, NEWCOMER)
+    clock.advance(16 * 60)
+    assert (await page.api.get("/v1/patient")).status_code == 401
+    await page.sign_in(hers, NEWCOMER)
+    assert (await page.api.get("/v1/patient")).status_code == 200
 
 
 # --- Preparing --------------------------------------------------------------------------------
