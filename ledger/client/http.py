@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -143,6 +143,21 @@ class Client:
                 time.sleep(pause)
         raise NodeUnreachable(f"{self._http.base_url}: {reason}")
 
+    def stream(self, request: Request[Any]) -> Generator[bytes, None, None]:
+        """The body of a good answer in pieces, as they come, of any length. Sent once: where it
+        breaks off, raising `NodeUnreachable`, the caller knows how to go on."""
+        try:
+            with self._http.stream(**_arguments(request)) as response:
+                if response.status_code not in request.statuses:
+                    body = _Body()
+                    for chunk in response.iter_raw():
+                        body.add(chunk)
+                    _read(request, response.status_code, body.bytes())
+                yield from response.iter_raw()
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise NodeUnreachable(f"{self._http.base_url}: {reason}") from None
+
     def submit(self, *raws: bytes, wait: float = 0) -> list[Submitted]:
         """Submit raw envelopes; with ``wait`` seconds, answer with what came out of them."""
         try:
@@ -218,6 +233,21 @@ class AsyncClient:
             if pause is not None:
                 await asyncio.sleep(pause)
         raise NodeUnreachable(f"{self._http.base_url}: {reason}")
+
+    async def stream(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
+        """The body of a good answer in pieces; as `Client.stream`."""
+        try:
+            async with self._http.stream(**_arguments(request)) as response:
+                if response.status_code not in request.statuses:
+                    body = _Body()
+                    async for chunk in response.aiter_raw():
+                        body.add(chunk)
+                    _read(request, response.status_code, body.bytes())
+                async for chunk in response.aiter_raw():
+                    yield chunk
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise NodeUnreachable(f"{self._http.base_url}: {reason}") from None
 
     async def submit(self, *raws: bytes, wait: float = 0) -> list[Submitted]:
         """Submit raw envelopes; with ``wait`` seconds, answer with what came out of them."""
