@@ -35,6 +35,7 @@ from ledger.api.signin import routes as signing
 from ledger.api.signin.cookies import is_secure
 from ledger.api.signin.gate import Gate
 from ledger.api.signin.signin import SignIn
+from ledger.api.signin.systems import TOKEN_PATH
 
 
 def create_app(
@@ -80,7 +81,8 @@ def create_app(
         app.include_router(passkey_routes.router(service, passkeys))
         app.include_router(pages.router())
     offered = facade.offers(service)
-    app.include_router(facade.router(offered, service, public_url=public_url))
+    token_url = signin.url + TOKEN_PATH if signin is not None else ""
+    app.include_router(facade.router(offered, service, public_url=public_url, token_url=token_url))
     # Added last is outermost: guard, gate, meter, then the net under the routes.
     problems.install(app, service.damaged)
     fhir_errors.install(app)

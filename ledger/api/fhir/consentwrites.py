@@ -3,7 +3,7 @@
 Nothing is declared by a request alone. What a patient asks for is prepared and answered with 202
 and what she has to sign; ``$sign`` takes the signature. What a registrar brings on a paper form is
 proposed, and done when a second member of staff says that she has seen the form: ``$witness``. See
-``docs/fhir.md``.
+``docs/decisions/0057-consents-over-fhir-are-prepared.md``.
 """
 
 from __future__ import annotations

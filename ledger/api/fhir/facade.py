@@ -38,12 +38,16 @@ def offers(service: NodeService) -> list[Offer]:
 
 
 def router(
-    offered: Sequence[Offer], service: NodeService, *, public_url: str | None = None
+    offered: Sequence[Offer],
+    service: NodeService,
+    *,
+    public_url: str | None = None,
+    token_url: str = "",
 ) -> APIRouter:
     """All routes under ``/fhir``.
 
     ``public_url``: how this server is called from outside, scheme and host; without it, what the
-    Host header of each request says.
+    Host header of each request says. ``token_url``: where systems get a token, if they can.
     """
 
     def base(request: Request) -> str:
@@ -53,7 +57,7 @@ def router(
     found = APIRouter()
     since = datetime.now(UTC).isoformat(timespec="seconds")
     found.add_api_route(
-        f"{PREFIX}/metadata", _metadata(offered, service, base, since), methods=["GET"],
+        f"{PREFIX}/metadata", _metadata(offered, service, base, since, token_url), methods=["GET"],
         **openapi.metadata(),
     )  # fmt: skip
     by_type = {offer.type: offer for offer in offered}
@@ -66,7 +70,11 @@ def router(
 
 
 def _metadata(
-    offered: Sequence[Offer], service: NodeService, base: Callable[[Request], str], since: str
+    offered: Sequence[Offer],
+    service: NodeService,
+    base: Callable[[Request], str],
+    since: str,
+    token_url: str,
 ) -> Callable[[Request], Response]:
     def metadata(request: Request) -> Response:
         view = view_of(request, requests.url_pairs(request))
@@ -79,6 +87,7 @@ def _metadata(
             name=f"Node {service.node} of {service.network}",
             date=since,
             version=_FULL_VERSION[view.version],
+            token=token_url,
         )  # fmt: skip
         return respond(found, {}, view)
 
