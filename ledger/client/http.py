@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -18,7 +18,7 @@ import msgspec
 from ledger.chain.codec import Malformed, Value
 from ledger.chain.receipt import Receipt
 from ledger.client import requests
-from ledger.client.requests import MAX_ANSWER_BYTES, Entry, Request, Submitted
+from ledger.client.requests import MAX_ANSWER_BYTES, SUBMISSIONS, Entry, Request, Submitted
 
 T = TypeVar("T")
 
@@ -99,13 +99,50 @@ def _refused_submissions(error: NodeRefused) -> list[Submitted]:
     return requests.read_submissions(msgspec.json.encode({"transactions": items}))
 
 
-def _settings(url: str, token: str | None) -> dict[str, Any]:
+#: A bearer token, or what gives the one of now: sign-in ends, and is renewed.
+Token = str | Callable[[], str]
+
+
+def refused_submissions(request: Request[Any], error: NodeRefused) -> list[Submitted]:
+    """What a problem says of submitted transactions, where the request submitted some; raises the
+    problem otherwise."""
+    if request.path != SUBMISSIONS:
+        raise error
+    return _refused_submissions(error)
+
+
+class _Bearer(httpx.Auth):
+    """Puts the token of now onto each request."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        token = self._token if isinstance(self._token, str) else self._token()
+        request.headers["Authorization"] = f"Bearer {token}"
+        yield request
+
+
+def _settings(url: str, token: Token | None) -> dict[str, Any]:
     local = httpx.URL(url).host in ("localhost", "127.0.0.1", "::1")
     return {
         "base_url": url,
-        "headers": {"Authorization": f"Bearer {token}"} if token else {},
+        "auth": _Bearer(token) if token else None,
         # A proxy from the environment is for the world outside, not for a node on this machine.
         "trust_env": not local,
+    }
+
+
+#: Nodes break the silence of a stream every 15 seconds.
+SILENCE_S: Final = 60.0
+_STREAM: Final[Request[bytes]] = Request("GET", "", bytes)
+
+
+def _streaming(params: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "params": list(params),
+        "headers": {"Accept": "text/event-stream"},
+        "timeout": httpx.Timeout(TIMEOUT_S, read=SILENCE_S),
     }
 
 
@@ -117,12 +154,13 @@ class Client:
 
     Args:
         url: base URL of the node.
-        token: bearer token, where the node asks for one.
+        token: bearer token, where the node asks for one, or what gives it; a function is called for
+            every request and may block.
         transport: another httpx transport, for tests.
     """
 
     def __init__(
-        self, url: str, *, token: str | None = None, transport: httpx.BaseTransport | None = None
+        self, url: str, *, token: Token | None = None, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._http = httpx.Client(transport=transport, **_settings(url, token))
 
@@ -195,6 +233,17 @@ class Client:
     def block(self, height: int | None = None) -> dict[str, Any]:
         return self.send(requests.block(height))
 
+    def lines(self, path: str, params: Sequence[tuple[str, str]]) -> Generator[str, None, None]:
+        """The lines of a stream until it ends or breaks (`NodeUnreachable`); raises `NodeRefused`
+        where the node does not begin one."""
+        try:
+            with self._http.stream("GET", path, **_streaming(params)) as response:
+                if response.status_code != httpx.codes.OK:
+                    _read(_STREAM, response.status_code, response.read())
+                yield from response.iter_lines()
+        except httpx.TransportError as error:
+            raise NodeUnreachable(f"{self._http.base_url}: {error}") from None
+
     def close(self) -> None:
         self._http.close()
 
@@ -212,7 +261,7 @@ class AsyncClient:
         self,
         url: str,
         *,
-        token: str | None = None,
+        token: Token | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(transport=transport, **_settings(url, token))
@@ -273,6 +322,19 @@ class AsyncClient:
 
     async def block(self, height: int | None = None) -> dict[str, Any]:
         return await self.send(requests.block(height))
+
+    async def lines(
+        self, path: str, params: Sequence[tuple[str, str]]
+    ) -> AsyncGenerator[str, None]:
+        """The lines of a stream; raises as `Client.lines` does."""
+        try:
+            async with self._http.stream("GET", path, **_streaming(params)) as response:
+                if response.status_code != httpx.codes.OK:
+                    _read(_STREAM, response.status_code, await response.aread())
+                async for line in response.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise NodeUnreachable(f"{self._http.base_url}: {error}") from None
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from ledger.chain import limits
+from ledger.chain.block import Header, check_header
 from ledger.chain.codec import Malformed, Value, encode
 from ledger.chain.receipt import Receipt, load_receipt
 from ledger.chain.statement import Statement, load_statement
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 #: No answer that we ask for is larger, in bytes.
 MAX_ANSWER_BYTES: Final = limits.MAX_FRAME_BYTES
+
+SUBMISSIONS: Final = "/v1/transactions"
 
 
 class Request(NamedTuple, Generic[T]):
@@ -150,7 +153,7 @@ def _waiting(wait: float) -> dict[str, str]:
 def submit(raws: Sequence[bytes], wait: float) -> Request[list[Submitted]]:
     """Submit raw envelopes, 1 to 1,000 of them."""
     return Request(
-        "POST", "/v1/transactions", read_submissions, _waiting(wait), encode(list(raws)),
+        "POST", SUBMISSIONS, read_submissions, _waiting(wait), encode(list(raws)),
         "application/msgpack", (200, 202), wait,
     )  # fmt: skip
 
@@ -195,3 +198,26 @@ def block(height: int | None, offset: int = 0, limit: int = 50) -> Request[dict[
 def sealed(path: str, body: bytes, read: Callable[[bytes], T]) -> Request[T]:
     """A signed request to a holder; ``read`` opens the sealed answer."""
     return Request("POST", path, read, body=body, media="application/msgpack")
+
+
+def blocks(first: int, limit: int) -> Request[dict[str, Any]]:
+    """Headers in ascending order from a height on."""
+    return Request("GET", "/v1/blocks", _read_map, {"from": str(first), "limit": str(limit)})
+
+
+_HASHES: Final = (
+    "chain", "parent", "transactions_root", "identities", "results_root", "state_root", "log_root",
+    "validators",
+)  # fmt: skip
+
+
+def read_header(item: Any) -> Header:
+    """A header out of its JSON; raises `Malformed`. Says nothing about whether it is good."""
+    try:
+        fields = {name: item[name] for name in Header.__struct_fields__}
+        fields |= {name: bytes.fromhex(item[name]) for name in _HASHES}
+        header = msgspec.convert(tuple(fields[name] for name in Header.__struct_fields__), Header)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed(f"not a header: {error}") from None
+    check_header(header)
+    return header

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.support.javascript import NO_NODE, OLDEST
 
@@ -42,16 +43,16 @@ def tool(name: str, *arguments: str, given: str | None = None) -> str:
     return done.stdout
 
 
-@lru_cache
-def _built(place: Path) -> Path:
-    tool("tsc", "-p", "tsconfig.json", "--outDir", str(place))
-    link = place / "node_modules"
-    if not link.exists():
-        link.symlink_to(ROOT / "node_modules")
-    (place / "package.json").write_text('{"type": "module"}')
-    return place
-
-
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled client and its tests, by the strict compiler."""
-    return _built(tmp_path_factory.getbasetemp() / "typescript")
+    """The compiled client and its tests, by the strict compiler; compiled once for all processes of
+    a run."""
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent
+    place = base / "typescript"
+    with FileLock(base / "typescript.lock"):
+        if not (place / "package.json").exists():
+            tool("tsc", "-p", "tsconfig.json", "--outDir", str(place))
+            (place / "node_modules").symlink_to(ROOT / "node_modules")
+            (place / "package.json").write_text('{"type": "module"}')
+    return place

@@ -22,8 +22,6 @@ REPOSITORY = Path(__file__).parents[3]
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome")
                  if (path := shutil.which(name))), None)  # fmt: skip
 
-pytestmark = pytest.mark.xdist_group("typescript")
-
 
 @pytest.fixture(scope="module")
 def vectors():
