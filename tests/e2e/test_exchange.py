@@ -24,11 +24,11 @@ from consortium import DEV, MORE, Consortium, until
 from ledger.chain.disclosures import DisclosureFile, verify_disclosures
 from ledger.chain.document import examine, load_document
 from ledger.crypto.keyfile import save_key
-from ledger.node.desk import SUBJECTS_FILE
 from ledger.node.fleet import free_ports
 from ledger.node.roll import StaffRoll
 from ledger.node.setup.config import NetworkConfig, parse_config
 from ledger.node.setup.home import load_home
+from ledger.node.vault.patients import SUBJECTS_FILE
 from tests.support.fhir_consents import consent, permit
 from tests.support.fhir_models import validate
 from tests.support.identity_provider import (
