@@ -12,6 +12,7 @@ from ledger.api import (
     bodies,
     desk,
     documentation,
+    erasures,
     events,
     lists,
     notifications,
@@ -71,8 +72,8 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     for part in (
-        transactions, blocks, state, events, webhooks, notifications, records, lists, pseudonyms,
-        preparing, patients, operations,
+        transactions, blocks, state, events, webhooks, notifications, records, lists, erasures,
+        pseudonyms, preparing, patients, operations,
     ):  # fmt: skip
         app.include_router(part.router(service))
     codes = None if passkeys is None else passkeys.codes
@@ -99,7 +100,7 @@ def create_app(
     )
     app.add_middleware(fhir_errors.OutcomeFace)
     schemas = openapi.schemas(offered) | bodies.schemas_of(
-        preparing.Wish, *desk.BODIES, *passkey_routes.BODIES
+        preparing.Wish, *desk.BODIES, *passkey_routes.BODIES, *erasures.BODIES
     )
     documentation.install(app, protected=protected, schemas=schemas)
     return app

@@ -161,6 +161,30 @@ class ConsentList(Model):
     cursor: Next = None
 
 
+class CaseLine(Model):
+    """A request to destroy a record, or a dispute about one."""
+
+    what: Annotated[Literal["erasure", "dispute"], Field(description="which contract has it")]
+    id: str
+    subject: str
+    holder: str
+    record: Hash
+    time: Milliseconds
+    status: str
+    reason: Annotated[str, Field(description="the ground for keeping it, or of the dispute")]
+    due: Annotated[int, Field(description="up to when the holder has to act, in ms")]
+    until: Annotated[int, Field(description="up to when the law keeps the record, or 0")]
+    ended: int | None
+
+
+class CaseList(Model):
+    """A page of cases, newest first."""
+
+    height: AsOf
+    cases: list[CaseLine]
+    cursor: Next = None
+
+
 def line(value: Any) -> dict[str, Any]:
     """A line of a list as JSON has it."""
     found = {name: getattr(value, name) for name in value.__slots__}

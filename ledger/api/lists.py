@@ -230,6 +230,40 @@ def router(service: NodeService) -> APIRouter:
         return _answer(height, "findings", page)
 
     @routes.get(
+        "/cases",
+        response_model=listed.CaseList,
+        summary="Requests to destroy records, and disputes about them",
+        responses=answers,
+    )
+    async def cases(
+        request: Request,
+        subject: Who = "",
+        holder: Who = "",
+        since: Since = 0,
+        until: Until = _MAX_TIME,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """The cases of one patient, or about the records of one holder: exactly one of the two."""
+        if bool(subject) == bool(holder):
+            raise Problem(problems.INVALID_PARAMETERS, "exactly one of subject, holder")
+        principal = principal_of(request)
+        operates = principal.kind is Kind.OPERATOR and "records" in principal.roles
+        if not (operates and holder == service.institution):
+            admitted(request, "cases", subject=subject, holder=holder)
+        height, page = await asked(
+            lambda at: at.lists.cases(
+                subject=subject,
+                holder=holder,
+                since=since,
+                until=until,
+                cursor=cursor,
+                limit=limit,
+            )
+        )
+        return _answer(height, "cases", page)
+
+    @routes.get(
         "/consents",
         response_model=listed.ConsentList,
         summary="What a patient has declared",

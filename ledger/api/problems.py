@@ -56,6 +56,7 @@ UNSUPPORTED_MEDIA: Final = Kind("unsupported-media-type", 415, "The body has ano
 MISDIRECTED: Final = Kind("misdirected", 421, "The Host header names another server")
 INVALID_PARAMETERS: Final = Kind("invalid-parameters", 422, "A parameter is out of its bounds")
 NO_KEY: Final = Kind("no-key", 404, "There is no key for that domain")
+NOT_NOW: Final = Kind("not-now", 409, "It may not be done, or not yet")
 CEREMONY_REFUSED: Final = Kind("ceremony-refused", 409, "No ceremony can begin for that domain")
 TOO_FEW_ANSWERS: Final = Kind("too-few-answers", 424, "Too few holders have answered")
 REFUSED: Final = Kind("transactions-refused", 422, "No transaction was accepted")
@@ -71,7 +72,7 @@ KINDS: Final = (
     UNKNOWN_TRANSACTION, UNKNOWN_BLOCK, UNKNOWN_WEBHOOK, UNKNOWN_METHOD, METHOD_NOT_ALLOWED,
     ARCHIVED, TOO_LARGE, UNSUPPORTED_MEDIA, MISDIRECTED, INVALID_PARAMETERS, REFUSED,
     QUERY_FAILED, TOO_OFTEN, INTERNAL, DAMAGED, BUSY, NOT_READY,
-    NO_KEY, CEREMONY_REFUSED, TOO_FEW_ANSWERS,
+    NOT_NOW, NO_KEY, CEREMONY_REFUSED, TOO_FEW_ANSWERS,
 )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from ledger.node.answers import (
     ValidatorStatus,
 )
 from ledger.node.consentindex import ConsentIndex
+from ledger.node.destruction import Destroyed
 from ledger.node.events import Passed
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.notifications.inbox import NoticeList
@@ -103,6 +104,13 @@ class NodeService(Protocol):
             TimeoutError: it was not final in time; it may become so.
             Malformed: no transaction can hold these calls.
         """
+
+    async def officiate(self, call: Call) -> CallResult:
+        """Do something on the chain in the name of the node, a records officer of its institution,
+        and wait until it is final; raises as `act` does."""
+
+    async def destroy_record(self, erasure: str) -> Destroyed:
+        """Destroy the record of a patient's request; raises as `Destruction.destroy` does."""
 
     def prepare(
         self, calls: Sequence[Call], signers: Sequence[bytes], *, by_node: bool = False

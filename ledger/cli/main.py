@@ -16,6 +16,7 @@ from ledger.cli import (
     contract,
     demo,
     document,
+    erasure,
     explain,
     indicators,
     network,
@@ -56,6 +57,7 @@ app.add_typer(archive.group, name="archive")
 app.add_typer(contract.group, name="contract")
 app.command("explain")(explain.explain)
 app.add_typer(pseudonym.group, name="pseudonym")
+app.add_typer(erasure.group, name="erasure")
 app.command("sim")(sim.sim)
 app.add_typer(webhooks.group, name="webhooks")
 app.add_typer(bench.group, name="bench")

@@ -23,6 +23,7 @@ from ledger.chain.transaction import Call
 from ledger.crypto.keys import SigningKey
 from ledger.node.anchoring import AnchoringFailed, Perform, anchor
 from ledger.node.answers import TooOften
+from ledger.node.destruction import Destroyed, Destruction
 from ledger.node.metrics import Metrics
 from ledger.node.setup.home import NodeHome
 from ledger.node.vault import release as counter
@@ -101,6 +102,13 @@ class RecordDesk:
             entropy=entropy,
         )
         self._handed: HandedLog = self._vault.handed(clock)
+        self._destruction = Destruction(
+            home.institution, home.path, self._vault, ask, perform, block_time, clock
+        )
+
+    async def destroy(self, erasure: str) -> Destroyed:
+        """Destroy the record of a patient's request; raises as `Destruction.destroy` does."""
+        return await self._destruction.destroy(erasure)
 
     @property
     def own(self) -> OwnRecords:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from ledger.chain.database import StoreUnusable
 from ledger.chain.exchange import Shown
 from ledger.chain.handover import Trust
+from ledger.chain.result import CallResult
 from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Call
 from ledger.client.verify import trust_in
@@ -20,6 +21,7 @@ from ledger.node.answers import Cursor, LedgerEvent, Status, Submission
 from ledger.node.consentindex import ConsentIndex
 from ledger.node.custody import Custody
 from ledger.node.desk import RecordDesk
+from ledger.node.destruction import Destroyed, DestructionRefused
 from ledger.node.events import EventFeed, Passed
 from ledger.node.holders import Holders
 from ledger.node.inbox import Inbox
@@ -174,6 +176,20 @@ class Service(ChainReads):
             raise PermissionError(f"{_HALTED.code}: {_HALTED.detail}")
         keys = [await asyncio.to_thread(self._custody.key_of, who) for who in (person, *cosigners)]
         return await self._agent.act(keys, calls, atomic=atomic)
+
+    async def officiate(self, call: Call) -> CallResult:
+        """Do something on the chain in the name of the node, a records officer of its institution,
+        and wait until it is final; raises as `act` does."""
+        if self._dispute.halted:
+            raise PermissionError(f"{_HALTED.code}: {_HALTED.detail}")
+        _, result = await self._agent.perform(call)
+        return result
+
+    async def destroy_record(self, erasure: str) -> Destroyed:
+        """Destroy the record of a patient's request; raises as `Destruction.destroy` does."""
+        if self._desk is None:
+            raise DestructionRefused("unknown-erasure", "no records are kept here")
+        return await self._desk.destroy(erasure)
 
     def prepare(
         self, calls: Sequence[Call], signers: Sequence[bytes], *, by_node: bool = False

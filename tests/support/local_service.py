@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -54,6 +54,7 @@ from ledger.node.archives import ArchiveShelf
 from ledger.node.consentindex import ConsentIndex
 from ledger.node.custody import NoHeldKey
 from ledger.node.desk import AnswerBroken
+from ledger.node.destruction import Destroyed, DestructionRefused
 from ledger.node.events import EventFeed, Passed
 from ledger.node.listening.selection import ALL, Selection
 from ledger.node.notifications.inbox import NoticeList
@@ -155,6 +156,8 @@ class LocalService:
         self.block_ms = 1_000
         self.damage: list[StoreUnusable] = []
         self.records: dict[bytes, bytes] = {}
+        #: Destroys the record of a request, where a test says how.
+        self.destruction: Callable[[str], Awaitable[Destroyed]] | None = None
         #: Set by `keep_lists`.
         self.reading: ReadingRoom | None = None
 
@@ -164,6 +167,20 @@ class LocalService:
         #: Keys of the staff that this node holds, by person id.
         self.custody: dict[str, SigningKey] = {}
         self.own_records = None
+
+    async def officiate(self, call: Call) -> CallResult:
+        signer = Account(self._keys[self.node])
+        made = build(self.chain, self.head().height, 100, [call], [signer])
+        await self.submit([made.raw])
+        await self.wait(made.id, 1)
+        outcome = self.outcome(made.id)
+        assert outcome is not None
+        return outcome[2].calls[0]
+
+    async def destroy_record(self, erasure: str) -> Destroyed:
+        if self.destruction is None:
+            raise DestructionRefused("unknown-erasure", "no records are kept here")
+        return await self.destruction(erasure)
 
     def keep_lists(self, path: Path) -> None:
         """Keep an index in a file; it is at the newest block after each that is made here."""

@@ -24,7 +24,7 @@ RECEIPT_GRACE: Final = DAY
 #: What PostgreSQL can hold in one of the index's columns: no U+0000, and not too long.
 Text = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00]*\Z")]
 Word = Annotated[str, msgspec.Meta(max_length=64, pattern=r"\A[^\x00]*\Z")]
-Case = Annotated[str, msgspec.Meta(max_length=80, pattern=r"\A[^\x00]*\Z")]
+CaseName = Annotated[str, msgspec.Meta(max_length=80, pattern=r"\A[^\x00]*\Z")]
 Id = Annotated[str, msgspec.Meta(max_length=79, pattern=r"\A[^\x00]*\Z")]
 Hash = Annotated[bytes, msgspec.Meta(max_length=32)]
 
@@ -61,7 +61,7 @@ class Access:
     rule: Text
     kind: Text
     record: Hash
-    case: Case
+    case: CaseName
     released: int | None = None
     received: int | None = None
 
@@ -94,6 +94,29 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """A patient's request to have a record destroyed (``what`` is ``erasure``), or her dispute
+    about one (``dispute``).
+
+    ``reason``: the ground on which the holder keeps the record, or why she disputes it. ``due``: up
+    to when the holder has to answer or to destroy; ``until``: up to when the law keeps the record,
+    0 where that is not said; ``ended``: when it was done, None before. Times in ms.
+    """
+
+    what: Text
+    id: Id
+    subject: Text
+    holder: Text
+    record: Hash
+    time: int
+    status: Text
+    reason: Text
+    due: int
+    until: int = 0
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that a regulator has to look at.
 
@@ -119,6 +142,9 @@ KINDS: Final = (
     "receipt-without-release",  # a record arrived that the holder never wrote down
     "release-differs",  # the holder handed over other bytes than the pointer promised
     "receipt-differs",  # other bytes arrived than the pointer promised
+    "erasure-unanswered",  # a holder did not say in time why it keeps a record
+    "erasure-overdue",  # a record that no law keeps any longer was not destroyed in time
+    "dispute-unanswered",  # a holder did not answer a dispute in time
 )
 
 
@@ -139,7 +165,7 @@ class Content:
     entry in the log of disclosures. ``met``: deadlines (kind) that have nothing to wait for any
     more, and since when."""
 
-    row: Access | Emergency | Consent | None
+    row: Access | Emergency | Consent | Case | None
     leaf: bytes | None = None
     findings: tuple[Finding, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
@@ -279,11 +305,51 @@ def _evidence(found: Mapping[str, Any]) -> Content:
     return Content(None, findings=(finding,))
 
 
+#: In which states of a case which deadline runs.
+_WAITING: Final = {
+    "erasure": {
+        "requested": "erasure-unanswered", "kept": "erasure-overdue", "due": "erasure-overdue",
+    },
+    "dispute": {"open": "dispute-unanswered"},
+}  # fmt: skip
+
+
+def _case(what: str, identity: str, found: Mapping[str, Any]) -> Content:
+    answer = found.get("answered") or found.get("answer") or {}
+    since = found.get("ended", answer.get("time"))
+    row = _line(
+        Case,
+        what=what,
+        id=identity,
+        subject=found["subject"],
+        holder=found["holder"],
+        record=found["record"],
+        time=found["time"],
+        status=found["status"],
+        reason=found["ground"] if what == "erasure" else found["reason"],
+        due=found["due"],
+        until=found.get("until", 0),
+        ended=found.get("ended"),
+    )
+    waiting = _WAITING[what].get(row.status)
+    met = tuple(
+        (kind, identity, since)
+        for kind in dict.fromkeys(_WAITING[what].values())
+        if kind != waiting and since is not None
+    )
+    if waiting is None:
+        return Content(row, met=met)
+    runs = Deadline(waiting, identity, row.due, row.holder, row.subject)
+    return Content(row, deadlines=(runs,), met=met)
+
+
 _READERS: Final[Mapping[str, Callable[[str, Any], Content]]] = {
     "access/decisions": lambda _, found: _decision(found),
     "enquiry/enquiries": lambda _, found: _enquiry(found),
     "emergency/emergencies": _emergency,
     "consent/consents": _consent,
+    "erasure/requests": lambda identity, found: _case("erasure", identity, found),
+    "corrections/disputes": lambda identity, found: _case("dispute", identity, found),
     "evidence/findings": lambda _, found: _evidence(found),
 }
 

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select, tuple_
 
 from ledger.chain.database import Database, Query
 from ledger.node.reading import tables
-from ledger.node.reading.content import Access, Consent, Emergency, Finding
+from ledger.node.reading.content import Access, Case, Consent, Emergency, Finding
 from ledger.node.reading.names import Names
 from ledger.node.reading.packing import Place, parse_place, unpack_id
 from ledger.node.reading.writing import WHAT
@@ -171,6 +171,20 @@ class Lists:
             tables.consents, "subject", subject, 0, _END, cursor, limit, self._consent
         )
 
+    def cases(
+        self,
+        *,
+        subject: str = "",
+        holder: str = "",
+        since: int = 0,
+        until: int = _END,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Case]:
+        """Requests to destroy records and disputes about them, of one patient or one holder."""
+        column, who = _one({"subject": subject, "holder": holder})
+        return self._page(tables.cases, column, who, since, until, cursor, limit, self._case)
+
     def findings(
         self,
         since: int,
@@ -272,6 +286,22 @@ class Lists:
             due=row[8],
             status=text(row[9]),
             reviewed=row[10],
+        )
+
+    def _case(self, row: Sequence[Any]) -> Case:
+        text = self._names.text
+        return Case(
+            id=unpack_id(bytes(row[2])),
+            what=text(row[3]),
+            subject=text(row[4]),
+            holder=text(row[5]),
+            record=bytes(row[6]),
+            time=row[7],
+            status=text(row[8]),
+            reason=text(row[9]),
+            due=row[10],
+            until=row[11],
+            ended=row[12],
         )
 
     def _consent(self, row: Sequence[Any]) -> Consent:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 #: What the tables below are. An index of another form is made anew, not migrated.
-FORM: Final = 1
+FORM: Final = 2
 
 metadata = MetaData()
 
@@ -121,6 +121,30 @@ consents = Table(
 )
 Index("reading_consents_by_key", consents.c.key)
 Index("reading_consents_by_subject", consents.c.subject, consents.c.time, consents.c.id)
+
+#: Requests to destroy a record, and disputes about one. ``what``: ``erasure`` or ``dispute``.
+#: ``due``: when the holder has to have done the next thing; ``until``: up to when the law keeps the
+#: record, 0 where that is not said.
+cases = Table(
+    "reading_cases",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, nullable=False),
+    Column("request", LargeBinary(80), nullable=False),
+    Column("what", BigInteger, nullable=False),
+    Column("subject", BigInteger, nullable=False),
+    Column("holder", BigInteger, nullable=False),
+    Column("record", LargeBinary(32), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("status", BigInteger, nullable=False),
+    Column("reason", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("ended", BigInteger),
+)
+Index("reading_cases_by_key", cases.c.key)
+for _column in ("subject", "holder"):
+    Index(f"reading_cases_by_{_column}", cases.c[_column], cases.c.time, cases.c.id)
 
 #: What a regulator has to look at. ``subject`` is null where it is about nobody. ``closed``: when
 #: what was missing came after all.

@@ -14,6 +14,7 @@ from ledger.chain.rows import key_number
 from ledger.node.reading import tables
 from ledger.node.reading.content import (
     Access,
+    Case,
     Consent,
     Content,
     Deadline,
@@ -49,6 +50,7 @@ class Writing:
                 (Access, tables.accesses, ("entry", "released", "received", "leaf")),
                 (Emergency, tables.emergencies, ("status", "reviewed")),
                 (Consent, tables.consents, ("status", "withdrawn")),
+                (Case, tables.cases, ("status", "reason", "due", "until", "ended")),
             )
         }
         findings, deadlines = tables.findings, tables.deadlines
@@ -64,7 +66,13 @@ class Writing:
             )
             .values(closed=bindparam("closed_"))
         )
-        self._add_deadline = query(_or_nothing(database, deadlines))
+        again = _insert(database, deadlines)
+        self._add_deadline = query(
+            again.on_conflict_do_update(
+                index_elements=[deadlines.c.about, deadlines.c.kind],
+                set_={"due": again.excluded.due},
+            )
+        )
         self._drop_deadline = query(
             delete(deadlines).where(
                 deadlines.c.about == bindparam("about_"), deadlines.c.kind == bindparam("kind_")
@@ -123,7 +131,7 @@ class Writing:
                 writer.run(self._close, (since, about, number))
 
     def _values(
-        self, writer: Writer, row: Access | Emergency | Consent, leaf: bytes | None
+        self, writer: Writer, row: Access | Emergency | Consent | Case, leaf: bytes | None
     ) -> dict[str, Any]:
         def number(text: str) -> int:
             return self._names.number(writer, text)
@@ -161,6 +169,20 @@ class Writing:
                     "due": row.due,
                     "status": number(row.status),
                     "reviewed": row.reviewed,
+                }
+            case Case():
+                return {
+                    "request": pack_id(row.id),
+                    "what": number(row.what),
+                    "subject": number(row.subject),
+                    "holder": number(row.holder),
+                    "record": row.record,
+                    "time": row.time,
+                    "status": number(row.status),
+                    "reason": number(row.reason),
+                    "due": row.due,
+                    "until": row.until,
+                    "ended": row.ended,
                 }
             case Consent():
                 return {
@@ -210,8 +232,12 @@ class Writing:
 
 def _or_nothing(database: Database, table: Any) -> Any:
     """An INSERT that does nothing where the row is there already."""
+    return _insert(database, table).on_conflict_do_nothing()
+
+
+def _insert(database: Database, table: Any) -> Any:
     make = sqlite_insert if database.kind == "sqlite" else postgres_insert
-    return make(table).on_conflict_do_nothing()
+    return make(table)
 
 
 class _Kept:

@@ -16,7 +16,7 @@ from ledger.node.reading import content, index, tables
 from ledger.node.reading.content import KINDS, RECEIPT_GRACE, Access, Unreadable, read_entry
 from ledger.node.reading.index import IndexUnusable, ReadingIndex
 from ledger.node.reading.packing import StaleCursor, pack_id, unpack_id
-from tests.support.contracts import DAY, HOUR, NEIGHBOUR, PATIENT, World
+from tests.support.contracts import DAY, HOUR, NEIGHBOUR, PATIENT, World, name_of
 
 CHAIN = bytes(32)
 END = 2**50
@@ -238,6 +238,57 @@ def test_consents_are_listed_with_their_end(followed: Followed) -> None:
     assert (consent.time, consent.withdrawn) == (begun, world.time)
 
 
+def test_erasures_and_disputes_are_listed_and_what_is_late_is_a_finding(
+    followed: Followed,
+) -> None:
+    world = followed.world
+    record = world.anchored()
+    asked = world.does(PATIENT, "erasure", "ask", pointer=record, proof={})
+    begun = world.time
+    disputed = world.does(
+        PATIENT, "corrections", "dispute", pointer=record, proof={}, reason="outdated",
+        statement=bytes(32),
+    )  # fmt: skip
+    followed.catch_up()
+    lists = followed.index.lists
+    found = {case.what: case for case in lists.cases(subject=PATIENT).lines}
+    assert (found["erasure"].id, found["erasure"].status) == (asked, "requested")
+    assert (found["dispute"].id, found["dispute"].reason) == (disputed, "outdated")
+    assert set(found.values()) == set(lists.cases(holder="city").lines)
+    world.later(31 * DAY).anchored(kind="note")
+    followed.catch_up()
+    late = {one.kind: one.closed for one in lists.findings(0, END).lines}
+    assert late == {"erasure-unanswered": None, "dispute-unanswered": None}
+    world.does("city-1", "erasure", "answer", erasure=asked, ground="outpatient", since=begun)
+    world.does(
+        "city-1", "corrections", "answer", dispute=disputed, accepted=False, statement=bytes(32)
+    )
+    followed.catch_up()
+    answered = world.time
+    late = {one.kind: one.closed for one in lists.findings(0, END).lines}
+    assert late == {"erasure-unanswered": answered, "dispute-unanswered": answered}
+    (kept,) = [case for case in lists.cases(subject=PATIENT).lines if case.what == "erasure"]
+    assert (kept.status, kept.reason) == ("kept", "outpatient")
+    world.time = kept.due + 1
+    world.anchored(kind="ecg")
+    followed.catch_up()
+    late = {one.kind: one.closed for one in lists.findings(0, END).lines}
+    assert late["erasure-overdue"] is None
+    world.does(
+        "city-1", "erasure", "destroyed", erasure=asked, parts=["salts", "keys"],
+        names=[name_of(record).hex()], statement=bytes(32),
+    )  # fmt: skip
+    followed.catch_up()
+    late = {one.kind: one.closed for one in lists.findings(0, END).lines}
+    assert late["erasure-overdue"] == world.time
+    ended = {case.what: case.status for case in lists.cases(holder="city").lines}
+    assert ended == {"erasure": "destroyed", "dispute": "refused"}
+    world.does(PATIENT, "corrections", "withdraw", dispute=disputed)
+    followed.catch_up()
+    late = {one.kind: one.closed for one in lists.findings(0, END).lines}
+    assert late["dispute-unanswered"] == answered
+
+
 def contents(address: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row but for the numbers that rows and texts happen to have."""
     engine = sqlalchemy.create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
@@ -247,14 +298,18 @@ def contents(address: str) -> dict[str, list[tuple[Any, ...]]]:
         )
         found = {}
         for table in (
-            tables.accesses, tables.emergencies, tables.consents, tables.findings, tables.deadlines
+            tables.accesses, tables.emergencies, tables.consents, tables.findings, tables.deadlines,
+            tables.cases,
         ):  # fmt: skip
             texts = {
                 column.name
                 for column in table.c
-                if column.name
+                if (column.name
                 in ("subject", "requester", "institution", "holder", "purpose", "outcome", "rule",
-                    "kind", "person", "reason", "status")
+                    "kind", "person", "reason", "status", "what")
+                and table is not tables.accesses)
+                or column.name in ("subject", "requester", "institution", "holder", "purpose",
+                                   "outcome", "rule", "kind")
             }  # fmt: skip
             found[table.name] = sorted(
                 repr(
