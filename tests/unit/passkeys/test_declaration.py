@@ -141,7 +141,7 @@ def reader():
     found.close()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(calls=st.lists(CALLS, min_size=1, max_size=3))
 def test_the_page_reads_the_same_from_the_bytes(reader: Reader, calls: list[Call]) -> None:
     body = encode(body_of(*calls))
@@ -154,7 +154,7 @@ def test_the_page_reads_the_same_from_the_bytes(reader: Reader, calls: list[Call
         assert (said["en"], said["zh"]) == (mine["en"], mine["zh"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_the_page_refuses_bytes_that_are_no_body(reader: Reader, data: st.DataObject) -> None:
     good = encode(body_of(grant({"purposes": ["TREAT"]})))

@@ -63,7 +63,7 @@ async def test_staff(counter, registrar, clock, path: str) -> None:
 async def hostile(api: Any, clock: Any, path: str) -> None:
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.nested_given])
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.nested_given])
     @given(BODY | JSON)
     def one(body: Any) -> None:
         clock.advance(3_600)  # nobody is asked to wait
