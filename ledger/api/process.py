@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from ledger.api.app import create_app
+from ledger.api.bounded import raise_file_limit
 from ledger.api.guard import check_binding
 from ledger.api.passkeys.codes import CodesUnusable
 from ledger.api.passkeys.opening import open_desk
@@ -66,6 +67,7 @@ def run(
         CannotRun: it could not start, or had to stop.
     """
     _configure_logging()
+    raise_file_limit()
     try:
         home = load_home(path)
         operators = Operators(home.signin / "operators.json", token)

@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from ledger.api.bounded import Bounds, bounded_protocol
+
+DEFAULT_BOUNDS = Bounds()
 BACKLOG = 512
-MAX_CONNECTIONS = 512
 #: How long an idle connection stays open, in seconds: longer than clients keep theirs (httpx: 5),
 #: or a request can meet the end of its connection half-way.
 KEEP_ALIVE_S = 20
@@ -27,7 +29,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+async def serving(
+    app: ASGIApp, host: str, port: int, bounds: Bounds = DEFAULT_BOUNDS
+) -> AsyncIterator[str]:
     """Serve ``app`` for the length of the block; yields the base URL (port 0 picks a free one).
 
     Raises:
@@ -39,13 +43,12 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=bounded_protocol(bounds),
         ws="none",
         lifespan="off",
         access_log=False,
         log_level="warning",
         server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
