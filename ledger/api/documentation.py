@@ -140,6 +140,9 @@ def _document(app: FastAPI, *, protected: bool) -> dict[str, Any]:
     )
     everywhere = failures(*gate, problems.INTERNAL, problems.NOT_READY)
     for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if protected and needs_credential(path):
+                operation["security"] = [{"token": []}]
         if under_fhir(path):
             continue  # says itself how it fails
         for operation in operations.values():
@@ -152,8 +155,6 @@ def _document(app: FastAPI, *, protected: bool) -> dict[str, Any]:
                     continue
                 if status != 503 or path.startswith("/v1"):
                     operation["responses"].setdefault(str(status), answer)
-            if protected and needs_credential(path):
-                operation["security"] = [{"token": []}]
     if protected:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     return document

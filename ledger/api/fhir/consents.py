@@ -138,10 +138,11 @@ class Consents:
     async def sight(self, principal: Principal, subject: str = "") -> Sight:
         """Whose consents a caller may see; of ``subject`` too, for whom she may speak."""
         if principal.kind is Kind.PATIENT:
-            if subject not in ("", principal.id):
+            hers = people.names_of(self._service, principal.id)
+            if subject and subject not in hers:
                 speaks = await people.speaks_for(self._service, principal.id, subject)
                 return Sight((subject,)) if speaks else Sight()
-            return Sight((principal.id,))
+            return Sight(hers)
         if principal.kind is Kind.SYSTEM or READERS & set(principal.roles):
             return Sight((), principal.institution)
         return Sight()
@@ -149,7 +150,8 @@ class Consents:
     def _names(self, principal: Principal, subject: str) -> LabelNames:
         """What a caller may know of a patient's labels."""
         carer = principal.kind is Kind.STAFF and bool(CARERS & set(principal.roles))
-        if principal.id != subject and not carer:
+        hers = subject in people.names_of(self._service, principal.id)
+        if not hers and not carer:
             return LabelNames(None)
         return LabelNames(self._service.label_key(subject))
 

@@ -47,6 +47,15 @@ def keys_of(service: NodeService, name: str) -> list[str]:
     return list(found["keys"]) if found is not None and found["status"] == "active" else []
 
 
+def names_of(service: NodeService, patient: str) -> tuple[str, ...]:
+    """The pseudonyms whose declarations a patient sees as her own: hers, and those that were merged
+    into it. One that was merged into another sees no more than its own."""
+    related = entry(service, f"access/related/{patient}")
+    if isinstance(related, list) and related and related[0] == patient:
+        return tuple(str(name) for name in related)
+    return (patient,)
+
+
 async def speaks_for(service: NodeService, name: str, subject: str) -> bool:
     """Whether a person gives declarations in the name of another, as the contracts say now."""
     if not (is_pseudonym(name) and is_pseudonym(subject)):

@@ -7,8 +7,11 @@ import json
 import httpx
 import msgspec
 import pytest
+from fastapi import FastAPI
 
-from ledger.api.app import create_app
+from ledger.api import blocks, documentation, problems
+from ledger.api.fhir import errors, facade, openapi
+from ledger.api.fhir.consentoffer import consent_offer
 from ledger.chain.codec import decode, encode
 from ledger.chain.tokens import LabelKey
 from ledger.chain.transaction import Body, Envelope
@@ -32,7 +35,16 @@ def people(consortium, service):
 
 @pytest.fixture
 def app(service):
-    return create_app(service)
+    """The routes of consents alone: making the whole application takes a while."""
+    app = FastAPI(title="Consents", version="0", redirect_slashes=False)
+    offers = [consent_offer(service)]
+    app.include_router(facade.router(offers, service))
+    app.include_router(blocks.router(service))  # a document without models is none
+    problems.install(app, service.damaged)
+    errors.install(app)
+    app.add_middleware(errors.OutcomeFace)
+    documentation.install(app, protected=False, schemas=openapi.schemas(offers))
+    return app
 
 
 @pytest.fixture
@@ -380,6 +392,22 @@ async def test_a_guardian_sees_and_declares_for_the_child(fhir, people, signed_i
     assert answer.status_code == 202, answer.text
     assert await found(fhir, patient=people.roel) == [answer.json()["id"]]
     assert answer.json()["performer"][0]["identifier"]["value"] == people.pieter
+
+
+async def test_a_patient_with_merged_names_sees_what_she_declared_under_each(
+    fhir, people, signed_in, act, service
+):
+    scope = {"purposes": ["TREAT"]}
+    await act(people.roel, "consent", "grant", id="c-roel", subject=people.roel, scope=scope)
+    state, names = service.state, encode([people.pieter, people.roel])
+    related = {f"access/related/{name}".encode() for name in (people.pieter, people.roel)}
+    service.state = lambda key, height=None: names if key in related else state(key, height)
+    own = (await declared(fhir, people))["id"]
+    assert set(await found(fhir)) == {"c-roel", own}
+    assert await found(fhir, patient=people.roel) == ["c-roel"]
+    assert (await fhir.get("Consent/c-roel")).status_code == 200
+    signed_in.who = people.other
+    assert await found(fhir) == ["c-roel"]
 
 
 async def test_labels_are_shown_to_the_patient_and_her_carers_alone(
