@@ -115,7 +115,8 @@ class Net:
         return self._count.to_bytes(count, "big")
 
     def moment(self) -> Moment:
-        return Moment(self.world.height, self.world.time, self.world.state.get)
+        """The newest block; what comes later does not change what is read of it."""
+        return Moment(self.world.height, self.world.time, dict(self.world.state).get)
 
     @property
     def board(self) -> Board:

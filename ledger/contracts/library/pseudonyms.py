@@ -130,7 +130,7 @@ def open(domain: str) -> int:
 
     A domain is "patients.1" and so on by generation, or "study." and the id of an approved study. A
     key that is there is shared anew by a validator: when the validators are not those that hold it,
-    or when its shares are old.
+    when its shares are old, and after a day by a holder, who may have lost its own.
     """
     node = speaking()
     require(domain not in running, "already_open", "a ceremony for it is going on")
@@ -149,7 +149,8 @@ def open(domain: str) -> int:
         seated = [member["node"] for member in validators]
         require(node in seated, "not_a_validator", "validators share a key anew")
         old = now() >= epoch["time"] + settings.get()["refresh_days"] * DAY
-        require(old or sorted(dealers) != sorted(seated), "nothing_to_do", "the validators hold it, and it is fresh")
+        lost = node in dealers and now() >= epoch["time"] + DAY
+        require(old or lost or sorted(dealers) != sorted(seated), "nothing_to_do", "the validators hold it, and it is fresh")
     number = ceremony_count.get(0) + 1
     ceremony_count.set(number)
     size = len(validators)

@@ -139,20 +139,23 @@ class Conduct:
         return True
 
     def _should_renew(self, board: Board, domain: str) -> bool:
-        """Whether the key of a domain should be shared anew: this node has no share of it, or one
-        is held by a node that validates no more, or they are old."""
+        """Whether the key of a domain should be shared anew: this node has no share of it or has
+        lost it, or one is held by a node that validates no more, or they are old."""
         epoch = board.epoch(domain)
         if epoch is None or board.value("running", domain) is not None:
             return False
         if self._clock() < (board.value("tried", domain) or 0):
             return False
         seated = self._seated()
-        old = epoch.time + board.settings["refresh_days"] * DAY_MS
-        return (
-            epoch.index(self._node) is None
-            or any(node not in seated for node in epoch.nodes.values())
-            or self._moment().time >= old
-        )
+        if any(node not in seated for node in epoch.nodes.values()):
+            return True
+        if epoch.index(self._node) is None:
+            return True
+        age = self._moment().time - epoch.time
+        if age >= board.settings["refresh_days"] * DAY_MS:
+            return True
+        # The contract lets a holder say so once in a day.
+        return age >= DAY_MS and self._party.share(board, domain) is None
 
     def _is_my_turn(self, board: Board, domain: str) -> bool:
         """Whether to begin now: one is enough, so each leaves those before it some time."""

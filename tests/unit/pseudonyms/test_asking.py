@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ledger.chain.ceremonies import study
 from ledger.chain.codec import decode_value, encode
@@ -201,6 +203,20 @@ def test_a_question_that_its_asker_did_not_sign_is_refused_and_charged_to_nobody
     assert holder.usage.of_day(net.world.time // DAY) == {}
 
 
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.integers(0, 10_000), change=st.integers(1, 255))
+def test_a_question_with_any_byte_changed_is_answered_by_nobody(
+    net: Net, place: int, change: int
+) -> None:
+    raw = bytearray(encode(signed(net)))
+    raw[place % len(raw)] ^= change
+    reply = net.members["county-1"].evaluator.answer(bytes(raw))
+    assert reply is None or (reply.refusal and not reply.elements)
+    assert net.members["county-1"].usage.of_day(net.world.time // DAY) == {}
+
+
 def test_bytes_that_are_no_question_get_no_reply(net: Net) -> None:
     for raw in (b"", b"\xc0", encode(signed(net))[:-1], bytes(20_000)):
         assert net.members["county-1"].evaluator.answer(raw) is None
@@ -313,10 +329,14 @@ async def conducted(
                 if ticking:
                     net.world.later(500)
                 await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError([job.exception() for job in jobs if job.done()]) from None
     finally:
         for job in jobs:
             job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        ended = await asyncio.gather(*jobs, return_exceptions=True)
+    # A job that fails ends the process of a node.
+    assert all(isinstance(end, asyncio.CancelledError) for end in ended), ended
 
 
 async def test_validators_make_a_key_as_soon_as_somebody_begins(tmp_path: Path) -> None:
@@ -340,6 +360,18 @@ async def test_old_shares_are_renewed_and_days_accounted_for_without_anybody_ask
     assert {"city": 2} in [net.board.value("usage", day, name) for name in NODES]
     net.world.later(90 * DAY)
     await conducted(net, lambda: net.board.value("current", DOMAIN) == 2)
+
+
+async def test_a_holder_that_lost_its_share_gets_another_within_a_day(net: Net) -> None:
+    holder = net.members["township-1"]
+    holder.safe.drop(f"share-{DOMAIN}-1")
+    assert holder.party.share(net.board, DOMAIN) is None
+    net.world.later(DAY // 2)
+    assert not holder.conduct._should_renew(net.board, DOMAIN)
+    net.world.later(DAY // 2)
+    # It has nothing to deal, and is not waited for longer than a stage.
+    await conducted(net, lambda: net.board.value("current", DOMAIN) == 2, ticking=True)
+    await conducted(net, lambda: holder.party.share(net.board, DOMAIN) is not None)
 
 
 async def test_the_shares_of_a_study_that_is_over_are_deleted(net: Net) -> None:
