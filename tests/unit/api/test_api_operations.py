@@ -1,9 +1,12 @@
 """Status, health, metrics, the OpenAPI document, records."""
 
+import asyncio
+
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from ledger.api import pieces
 from ledger.api.app import create_app
 from ledger.node.answers import TooOften
 from tests.support.signin import make_signin
@@ -156,3 +159,22 @@ async def test_record_requests_are_bounded(api):
         "/v1/records/release", content=b"{}", headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 415
+
+
+async def test_an_answer_that_nobody_takes_is_given_up_and_let_go(monkeypatch):
+    monkeypatch.setattr(pieces, "PATIENCE_S", 0.01)
+    let_go = []
+
+    async def endless():
+        try:
+            while True:
+                yield b"x"
+        finally:
+            let_go.append(True)
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    await pieces.PieceResponse(endless(), "application/msgpack")({}, None, send)
+    assert let_go == [True]
