@@ -87,6 +87,11 @@ class EventFeed:
         """Up to where events are told."""
         return self._height
 
+    @property
+    def base(self) -> int:
+        """From where on events are kept here."""
+        return max(self._store.base(), 1)
+
     async def grew(self, height: int) -> None:
         """A block became final."""
         async with self._grown:

@@ -37,7 +37,7 @@ from ledger.node.inbox import Inbox
 from ledger.node.inquiry import Dispute, Inquiry
 from ledger.node.jobs import Jobs
 from ledger.node.keyring import Keyring
-from ledger.node.listening.postings import Postings
+from ledger.node.listening.postings import open_postings
 from ledger.node.mempool import Mempool
 from ledger.node.metrics import Metrics
 from ledger.node.neighbourhood import Neighbourhood
@@ -148,7 +148,7 @@ class Node:
         )
         self._feed = feed = EventFeed(
             store,
-            Postings(home.events_index, self.chain) if surroundings.keeps_records else None,
+            open_postings(home.events_index, self.chain) if surroundings.keeps_records else None,
         )
         self._housekeeping = self._housekeeper()
         self._finality = self._follow_up(feed)
@@ -207,7 +207,16 @@ class Node:
         self._holders = Holders(self._reads.place, trusted_by(home))
         self._desk = self._record_desk() if surroundings.keeps_records else None
         self._outreach = (
-            Outreach(home, self.chain, self._feed, store, self.keys.newest, clock=self._clock)
+            Outreach(
+                home,
+                self.chain,
+                self._feed,
+                store,
+                self.keys.newest,
+                self.agent.perform,
+                clock=self._clock,
+                block_time=lambda: self.replica.head.time,
+            )
             if surroundings.keeps_records
             else None
         )

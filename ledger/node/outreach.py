@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Coroutine
 
 from ledger.chain.store import Store
@@ -11,6 +12,7 @@ from ledger.node.notifications.channels import Channel, WebhookChannel, find_cha
 from ledger.node.notifications.inbox import NoticeList
 from ledger.node.notifications.marks import ReadMarks
 from ledger.node.notifications.notifier import Notifier
+from ledger.node.notifications.teller import Perform, Teller
 from ledger.node.setup.home import NodeHome
 from ledger.node.webhooks.address import AllowList
 from ledger.node.webhooks.book import Book
@@ -26,10 +28,13 @@ class Outreach:
 
     Args:
         key: the node's signing key of now.
+        perform: sends a call that the node signs.
         clock: milliseconds since 1970 UTC.
+        block_time: the same, of the newest block.
 
     Raises:
-        LookupError: no installed package offers the channel that the settings name.
+        UnknownChannel: no installed package offers the channel that the settings name.
+        OSError: a file of the home cannot be used.
     """
 
     def __init__(
@@ -39,13 +44,30 @@ class Outreach:
         feed: EventFeed,
         store: Store,
         key: Callable[[], SigningKey],
+        perform: Perform,
         *,
         clock: Callable[[], int],
+        block_time: Callable[[], int],
     ) -> None:
-        self.notices = NoticeList(feed, store, ReadMarks(home.path / "read-marks.db"))
+        self._teller = Teller(home.institution, feed, store.value, block_time, perform)
         self.webhooks: WebhookOffice | None = None
         self.notifier: Notifier | None = None
         self._courier: Courier | None = None
+        try:
+            self.notices = NoticeList(feed, store, ReadMarks(home.path / "read-marks.db"))
+            self._open(home, chain, feed, store, key, clock)
+        except sqlite3.Error as error:
+            raise OSError(f"a file of webhooks or messages: {error}") from error
+
+    def _open(
+        self,
+        home: NodeHome,
+        chain: bytes,
+        feed: EventFeed,
+        store: Store,
+        key: Callable[[], SigningKey],
+        clock: Callable[[], int],
+    ) -> None:
         settings = home.settings.webhooks
         if settings is not None:
             allowed = AllowList(settings.allow, settings.private)
@@ -83,7 +105,7 @@ class Outreach:
 
     def jobs(self) -> list[Coroutine[None, None, None]]:
         """What runs as long as the node does."""
-        parts = (self.webhooks, self.notifier)
+        parts = (self._teller, self.webhooks, self.notifier)
         return [part.run() for part in parts if part is not None]
 
     async def close(self) -> None:

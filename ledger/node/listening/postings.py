@@ -23,6 +23,23 @@ CREATE TABLE IF NOT EXISTS postings (
 FORMAT: Final = b"1"
 
 
+def open_postings(path: Path, chain: bytes) -> Postings:
+    """The index in a file; one that is damaged is thrown away and made again.
+
+    Raises:
+        OSError: it can be neither opened nor made.
+    """
+    try:
+        return Postings(path, chain)
+    except sqlite3.DatabaseError:
+        for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            name.unlink(missing_ok=True)
+    try:
+        return Postings(path, chain)
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}") from error
+
+
 class Postings:
     """The file. One thread writes, any number read.
 

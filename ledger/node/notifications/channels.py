@@ -29,6 +29,10 @@ URGENT_TEXT: Final = {
 }
 
 
+class UnknownChannel(ValueError):
+    """No installed package offers a channel of that name."""
+
+
 class Message(NamedTuple):
     """What leaves the node. ``id``: the same at every attempt. ``subject``: the pseudonym; who
     that is and which number she has, the gateway of her hospital knows."""
@@ -66,9 +70,9 @@ class WebhookChannel:
 
 
 def find_channel(name: str) -> Callable[[Mapping[str, str]], Channel]:
-    """A channel of an installed package; raises `LookupError` where none has that name."""
+    """A channel of an installed package; raises `UnknownChannel`."""
     for point in entry_points(group=GROUP):
         if point.name == name:
             found: Callable[[Mapping[str, str]], Channel] = point.load()
             return found
-    raise LookupError(f"no installed package offers the channel {name!r}")
+    raise UnknownChannel(f"no installed package offers the channel {name!r}")

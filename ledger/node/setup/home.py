@@ -172,8 +172,8 @@ class WebhooksSection(Table):
     event is tried before its subscription is suspended.
     """
 
-    allow: tuple[Annotated[str, AfterValidator(_web_address)], ...]
-    private: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    allow: list[Annotated[str, AfterValidator(_web_address)]]
+    private: list[Annotated[str, AfterValidator(_network)]] = Field(default_factory=list)
     authorities: str | None = None
     give_up_hours: Annotated[int, Field(ge=1, le=24 * 30)] = 72
 
@@ -326,7 +326,7 @@ def load_home(path: Path) -> NodeHome:
             raise InvalidFile([document.fault(("notifications",), message)])
         if notifications.url is not None:
             try:
-                AllowList(() if webhooks is None else webhooks.allow).check(notifications.url)
+                AllowList([] if webhooks is None else webhooks.allow).check(notifications.url)
             except Forbidden as error:
                 fault = document.fault(("notifications", "url"), str(error))
                 raise InvalidFile([fault]) from None

@@ -14,7 +14,7 @@ from ledger.node.answers import Cursor, LedgerEvent
 from ledger.node.events import EventFeed, Passed, end_of, events_of
 from ledger.node.listening import parties
 from ledger.node.listening.parties import parties_of
-from ledger.node.listening.postings import Postings
+from ledger.node.listening.postings import Postings, open_postings
 from ledger.node.listening.selection import ALL, Selection
 from tests.support.toldchain import CHAIN, ToldChain
 
@@ -215,6 +215,16 @@ def test_an_index_goes_on_after_a_restart_and_begins_anew_for_another_chain_or_a
     other = Postings(path, bytes(32))
     assert other.span == (1, 0)
     other.close()
+
+
+def test_a_damaged_index_is_made_again(tmp_path):
+    path = tmp_path / "events.db"
+    path.write_bytes(b"not a database" * 100)
+    made = open_postings(path, CHAIN)
+    assert made.span == (1, 0)
+    made.close()
+    with pytest.raises(OSError, match="unable to open"):
+        open_postings(tmp_path / "nowhere" / "events.db", CHAIN)
 
 
 async def test_an_index_that_cannot_be_read_costs_time_and_no_event():

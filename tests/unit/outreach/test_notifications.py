@@ -198,7 +198,7 @@ async def test_what_happens_while_the_node_is_down_is_told_afterwards(chain, tmp
 
 
 def test_a_channel_of_an_installed_package_is_found_by_its_name():
-    with pytest.raises(LookupError, match="carrier-pigeon"):
+    with pytest.raises(channels.UnknownChannel, match="carrier-pigeon"):
         find_channel("carrier-pigeon")
 
 
