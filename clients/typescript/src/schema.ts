@@ -45,6 +45,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/cases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests to destroy records, and disputes about them
+         * @description The cases of one patient, or about the records of one holder: exactly one of the two.
+         */
+        get: operations["cases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/consents": {
         parameters: {
             query?: never;
@@ -195,6 +215,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/disputes/{id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a patient who says that a record is wrong
+         * @description To accept, supersede the record or mark it as entered in error first. What is refused
+         *     stays beside the record.
+         */
+        post: operations["answer_dispute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/emergencies": {
         parameters: {
             query?: never;
@@ -210,6 +251,47 @@ export interface paths {
         get: operations["emergencies"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/erasures/{id}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say why a record is kept, and since when
+         * @description The contract says until when the law keeps the record; the patient is told.
+         */
+        post: operations["answer_erasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/erasures/{id}/destroy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Destroy a record that no law keeps any longer
+         * @description The node destroys keys, salts and copies of all versions, and signs for it. Refused (409)
+         *     with the date as long as the record is kept. Done again, it answers the same.
+         */
+        post: operations["destroy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -708,6 +790,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Answered
+         * @description The holder's answer is on the chain.
+         */
+        Answered: {
+            /** Id */
+            id: string;
+            /**
+             * Until
+             * @description up to when the record is kept, in ms; or 0
+             */
+            until: number;
+        };
+        /**
          * BlockList
          * @description Headers in ascending order; ``next`` is the height to go on from, null at the end.
          */
@@ -841,6 +936,71 @@ export interface components {
              * @description A contract value. Bytes are {"$bytes": base64}; a map whose only key begins with $ is {"$map": {...}}; integers have up to 64 bits.
              */
             value: unknown;
+        };
+        /**
+         * CaseLine
+         * @description A request to destroy a record, or a dispute about one.
+         */
+        CaseLine: {
+            /**
+             * Due
+             * @description up to when the holder has to act, in ms
+             */
+            due: number;
+            /** Ended */
+            ended: number | null;
+            /** Holder */
+            holder: string;
+            /** Id */
+            id: string;
+            /**
+             * Reason
+             * @description the ground for keeping it, or of the dispute
+             */
+            reason: string;
+            /**
+             * Record
+             * @description 32 bytes as hex
+             */
+            record: string;
+            /** Status */
+            status: string;
+            /** Subject */
+            subject: string;
+            /**
+             * Time
+             * @description milliseconds since 1970-01-01 UTC
+             */
+            time: number;
+            /**
+             * Until
+             * @description up to when the law keeps the record, or 0
+             */
+            until: number;
+            /**
+             * What
+             * @description which contract has it
+             * @enum {string}
+             */
+            what: "erasure" | "dispute";
+        };
+        /**
+         * CaseList
+         * @description A page of cases, newest first.
+         */
+        CaseList: {
+            /** Cases */
+            cases: components["schemas"]["CaseLine"][];
+            /**
+             * Cursor
+             * @description give it back as `cursor` for the next page; null after the last
+             */
+            cursor?: string | null;
+            /**
+             * Height
+             * @description up to which block everything is in the list
+             */
+            height: number;
         };
         /**
          * CeremonyBegun
@@ -1019,6 +1179,29 @@ export interface components {
             waiting: components["schemas"]["DeskEntryModel"][];
         };
         /**
+         * DestroyedModel
+         * @description The record is gone, and the chain says so.
+         */
+        DestroyedModel: {
+            /** Id */
+            id: string;
+            /**
+             * Names
+             * @description of all versions that were destroyed
+             */
+            names: string[];
+            /**
+             * Statement
+             * @description hash of the report that the node has kept
+             */
+            statement: string;
+            /**
+             * Time
+             * @description milliseconds since 1970-01-01 UTC
+             */
+            time: number;
+        };
+        /**
          * DisclosedAccess
          * @description One request for a record, or one question which records there are.
          */
@@ -1144,6 +1327,14 @@ export interface components {
             subject: string;
         };
         /**
+         * DisputeAnswer
+         * @description ``statement``: hash of the reasons in words.
+         */
+        DisputeAnswer: {
+            accepted: boolean;
+            statement: string;
+        };
+        /**
          * DivergenceModel
          * @description Where this node and another came to different results for one block.
          */
@@ -1229,6 +1420,19 @@ export interface components {
             document: string;
             evidence: string;
             subject: string;
+        };
+        /**
+         * ErasureAnswer
+         * @description Why the record is kept. ``since``: of the last visit or the discharge, in ms; of an order the
+         *         date up to which it holds. ``evidence``: hash of the order.
+         */
+        ErasureAnswer: {
+            /** @default null */
+            evidence: string | null;
+            /** @enum {unknown} */
+            ground: "inpatient" | "none" | "order" | "outpatient";
+            /** @default 0 */
+            since: number;
         };
         /**
          * Evaluations
@@ -2437,6 +2641,91 @@ export interface operations {
             };
         };
     };
+    cases: {
+        parameters: {
+            query?: {
+                subject?: string;
+                holder?: string;
+                /** @description ms since 1970, included */
+                since?: number;
+                /** @description ms since 1970, not included */
+                until?: number;
+                /** @description of the page before */
+                cursor?: string | null;
+                /** @description lines on the page */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaseList"];
+                };
+            };
+            /** @description Nobody has signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This part of the interface is for others */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header names another server */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is out of its bounds */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node made a mistake */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node is not ready */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     consents: {
         parameters: {
             query: {
@@ -3154,6 +3443,123 @@ export interface operations {
             };
         };
     };
+    answer_dispute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the request or dispute */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisputeAnswer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answered"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody has signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This part of the interface is for others */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It may not be done, or not yet */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is allowed here */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has another media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header names another server */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is out of its bounds; The contract refused the query */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node made a mistake */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node has too much to do */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     emergencies: {
         parameters: {
             query?: {
@@ -3230,6 +3636,236 @@ export interface operations {
                 };
             };
             /** @description The node is not ready */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the request or dispute */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureAnswer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answered"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody has signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This part of the interface is for others */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It may not be done, or not yet */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is allowed here */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has another media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header names another server */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is out of its bounds; The contract refused the query */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node made a mistake */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node has too much to do */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    destroy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of the request or dispute */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DestroyedModel"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody has signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This part of the interface is for others */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It may not be done, or not yet */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is larger than is allowed here */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has another media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host header names another server */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is out of its bounds; The contract refused the query */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node made a mistake */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node has too much to do */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3342,7 +3978,7 @@ export interface operations {
     findings: {
         parameters: {
             query?: {
-                /** @description empty for all, or one of consensus, review-overdue, emergency-abuse, release-without-receipt, receipt-without-release, release-differs, receipt-differs */
+                /** @description empty for all, or one of consensus, review-overdue, emergency-abuse, release-without-receipt, receipt-without-release, release-differs, receipt-differs, erasure-unanswered, erasure-overdue, dispute-unanswered */
                 kind?: string;
                 institution?: string;
                 /** @description ms since 1970, included */
