@@ -1,46 +1,25 @@
 """The node as a relying party of Web Authentication: what it asks of browsers, what it believes.
 
-The package ``webauthn`` reads and checks what authenticators answer. What is to count on the chain
-is checked once more as every node does it, with `ledger.crypto.passkey`.
+`ceremony` reads and checks what authenticators answer. What is to count on the chain is checked
+once more as every node does it, with `ledger.crypto.passkey`.
 """
 
 from __future__ import annotations
 
-import struct
+from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers import base64url_to_bytes, decode_credential_public_key
-from webauthn.helpers.cose import COSEAlgorithmIdentifier
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from ledger.crypto import hashing, passkey, suites
 
 SUITE: Final = bytes([suites.Passkey.number])
-TIMEOUT_MS: Final = 300_000
-_ES256: Final = [COSEAlgorithmIdentifier.ECDSA_SHA_256]
 #: COSE_Key of P-256 (RFC 9053 §7.1.1): EC2, ES256, P-256, x, y.
 _COSE: Final = (bytes.fromhex("a5010203262001215820"), bytes.fromhex("225820"))
-#: Whatever a reader of hostile CBOR, JSON and DER may end with.
-_UNREADABLE: Final = (
-    WebAuthnException, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
-    RecursionError, struct.error,
-)  # fmt: skip
 
 Base64Url = str
 
@@ -83,13 +62,24 @@ class Attestation(msgspec.Struct, frozen=True):
     response: AttestationParts
 
 
+def _ceremonies() -> ModuleType:
+    from ledger.api.passkeys import ceremony
+
+    return ceremony
+
+
+def _decoded(text: str) -> bytes:
+    """Base64url without padding (RFC 4648 §5); raises `ValueError`."""
+    return b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
 def wire_signature(parts: AssertionParts) -> bytes:
     """The signature of suite 2 in an assertion; raises `NotBelieved`."""
     try:
         return passkey.signature(
-            base64url_to_bytes(parts.authenticatorData),
-            base64url_to_bytes(parts.clientDataJSON),
-            base64url_to_bytes(parts.signature),
+            _decoded(parts.authenticatorData),
+            _decoded(parts.clientDataJSON),
+            _decoded(parts.signature),
         )
     except ValueError as error:
         raise NotBelieved(str(error)) from None
@@ -99,7 +89,7 @@ def user_handle(assertion: Assertion) -> str:
     """Whom the passkey says that it belongs to: the pseudonym it was made for. Raises
     `NotBelieved`."""
     try:
-        return base64url_to_bytes(assertion.response.userHandle or "").decode("ascii")
+        return _decoded(assertion.response.userHandle or "").decode("ascii")
     except ValueError:
         raise NotBelieved("not a user handle of ours") from None
 
@@ -128,51 +118,29 @@ class RelyingParty:
 
         The passkey is discoverable and carries her pseudonym: she need not type it to sign in.
         """
-        options = generate_registration_options(
-            rp_id=self.rp_id,
-            rp_name=self.name,
-            user_name=f"{subject[:8]}…",
-            user_display_name=self.name,
-            user_id=subject.encode(),
-            challenge=challenge,
-            timeout=TIMEOUT_MS,
-            authenticator_selection=AuthenticatorSelectionCriteria(
-                resident_key=ResidentKeyRequirement.REQUIRED,
-                user_verification=UserVerificationRequirement.REQUIRED,
-            ),
-            supported_pub_key_algs=_ES256,
+        options: dict[str, Any] = _ceremonies().creation_options(
+            self.rp_id, self.name, f"{subject[:8]}…", subject.encode(), challenge
         )
-        return dict(msgspec.json.decode(options_to_json(options)))
+        return options
 
     def registered(self, attestation: Attestation, challenge: bytes) -> bytes:
         """The wire public key of a passkey that was just made; raises `NotBelieved`.
 
         No attestation is asked for: which make of device a patient has is nobody's business.
         """
+        ceremonies = _ceremonies()
         try:
-            found = verify_registration_response(
-                credential=msgspec.to_builtins(attestation),
-                expected_challenge=challenge,
-                expected_rp_id=self.rp_id,
-                expected_origin=list(self.origins),
-                require_user_verification=True,
-                supported_pub_key_algs=_ES256,
+            x, y = ceremonies.read_attestation(
+                msgspec.to_builtins(attestation), challenge, self.rp_id, self.origins
             )
-            key: Any = decode_credential_public_key(found.credential_public_key)
-            x, y = int.from_bytes(key.x, "big"), int.from_bytes(key.y, "big")
             return SUITE + passkey.public_key(self.rp_id, x, y)
-        except _UNREADABLE as error:
+        except (ceremonies.Unreadable, passkey.NotAnAssertion) as error:
             raise NotBelieved(str(error)) from error
 
     def signing_in(self, nonce: bytes) -> dict[str, Any]:
         """PublicKeyCredentialRequestOptionsJSON for whoever has a passkey of this node."""
-        options = generate_authentication_options(
-            rp_id=self.rp_id,
-            challenge=hashing.SIGN_IN(nonce),
-            timeout=TIMEOUT_MS,
-            user_verification=UserVerificationRequirement.REQUIRED,
-        )
-        return dict(msgspec.json.decode(options_to_json(options)))
+        options: dict[str, Any] = _ceremonies().request_options(self.rp_id, hashing.SIGN_IN(nonce))
+        return options
 
     def signed_in(self, assertion: Assertion, nonce: bytes, keys: Iterable[str]) -> str:
         """Which of a patient's keys, in hex, made an assertion; raises `NotBelieved`."""
@@ -188,17 +156,13 @@ class RelyingParty:
         raise NotBelieved("no key of hers made this")
 
     def _agreed(self, assertion: Assertion, challenge: bytes, public: bytes) -> None:
+        ceremonies = _ceremonies()
+        cose = _cose(public[1 + passkey.RP_ID_HASH_SIZE :])
         try:
-            verify_authentication_response(
-                credential=msgspec.to_builtins(assertion),
-                expected_challenge=challenge,
-                expected_rp_id=self.rp_id,
-                expected_origin=list(self.origins),
-                credential_public_key=_cose(public[1 + passkey.RP_ID_HASH_SIZE :]),
-                credential_current_sign_count=0,
-                require_user_verification=True,
+            ceremonies.check_assertion(
+                msgspec.to_builtins(assertion), challenge, self.rp_id, self.origins, cose
             )
-        except _UNREADABLE as error:
+        except ceremonies.Unreadable as error:
             raise NotBelieved(str(error)) from error
 
 
