@@ -7,6 +7,7 @@ transaction. Her page reads the bytes itself before she signs (`docs/patients/`)
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -25,6 +26,7 @@ from ledger.api.problems import Problem
 from ledger.api.service import NodeService
 from ledger.chain import limits
 from ledger.chain.codec import decode, decode_value
+from ledger.chain.exchange import Shown
 from ledger.chain.transaction import Body, Call
 from ledger.chain.values import encode_base64
 from ledger.decisions import declaration
@@ -76,7 +78,41 @@ class StopRecovery(
     """She stops the replacement of her key."""
 
 
-Act = Permit | Forbid | Withdraw | StopRecovery
+Name = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="erase", tag_field="act"):
+    """She asks that a record of this node's institution be destroyed. ``record``: its name."""
+
+    record: Name
+
+
+class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="keep", tag_field="act"):
+    """She takes a request to destroy a record back. ``erasure``: its id."""
+
+    erasure: Code
+
+
+class Dispute(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="dispute", tag_field="act"
+):
+    """She says that a record of this node's institution is wrong. ``record``: its name;
+    ``statement``: the SHA-256 of her words."""
+
+    record: Name
+    reason: Literal["wrong-patient", "wrong-content", "incomplete", "outdated", "other"]
+    statement: Name
+
+
+class Settle(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="settle", tag_field="act"
+):
+    """She withdraws a dispute."""
+
+    dispute: Code
+
+
+Act = Permit | Forbid | Withdraw | StopRecovery | Erase | Keep | Dispute | Settle
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,9 +127,21 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _WISH: Final = msgspec.json.Decoder(Wish)
 
 
-def call_of(act: Act, subject: str) -> Call:
-    """The call by which an act is done for a patient."""
+def call_of(act: Act, subject: str, record: Shown | None = None) -> Call:
+    """The call by which an act is done for a patient. ``record``: that it is about, if any."""
     match act:
+        case Erase() | Dispute():
+            if record is None:
+                raise LookupError("no such record of hers is held here")
+            about = {"pointer": record.pointer.value(), "proof": record.proof}
+            if isinstance(act, Erase):
+                return Call("erasure", "ask", about)
+            words = {"reason": act.reason, "statement": bytes.fromhex(act.statement)}
+            return Call("corrections", "dispute", about | words)
+        case Keep():
+            return Call("erasure", "take_back", {"erasure": act.erasure})
+        case Settle():
+            return Call("corrections", "withdraw", {"dispute": act.dispute})
         case Permit():
             scope = _scope(act)
             scope["confidentiality"] = act.confidentiality
@@ -162,6 +210,14 @@ def router(service: NodeService) -> APIRouter:
     """The route that serves ``service``."""
     routes = APIRouter(prefix="/v1", tags=["patients"])
 
+    async def record_of(act: Act, subject: str) -> Shown | None:
+        """The record that an act is about, if it is hers and held here."""
+        own = service.own_records
+        if not isinstance(act, Erase | Dispute) or own is None:
+            return None
+        found = await asyncio.to_thread(own.record, bytes.fromhex(act.record))
+        return found if found is not None and found.pointer.subject == subject else None
+
     @routes.post(
         "/prepare",
         response_model=PreparedModel,
@@ -184,7 +240,11 @@ def router(service: NodeService) -> APIRouter:
         wish = parse_json(await read_body(request, MAX_BODY), _WISH)
         if wish.key not in keys_of(service, patient.id):
             raise Problem(problems.INVALID_PARAMETERS, "the key is not one of the caller's")
-        call = call_of(wish.act, wish.subject or patient.id)
+        subject = wish.subject or patient.id
+        try:
+            call = call_of(wish.act, subject, await record_of(wish.act, subject))
+        except LookupError as error:
+            raise Problem(problems.INVALID_PARAMETERS, str(error)) from None
         prepared = service.prepare([call], [bytes.fromhex(wish.key)])
         return reply(prepared_json(prepared.body, prepared.id, prepared.valid_until))
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from ledger.chain.transaction import Body, Call
+from ledger.crypto.hashing import HASH_SIZE
 from ledger.decisions import words
 from ledger.decisions.times import looks_like_time, said_time
 from ledger.decisions.words import Language, Pair, listed, say
@@ -57,11 +58,42 @@ SENTENCES: Final[dict[str, Pair]] = {
         "You ask for the replacement of a lost key.",
         "您申请更换遗失的密钥。",
     ),
+    "ask": (
+        "You ask {holder} to destroy its record ({kind}) ending in {record} as soon as no law "
+        "keeps it. From now on nobody sees it but you and whom the law obliges the holder to "
+        "serve; in an emergency it is closed too.",
+        "您申请{holder}在法定保存期满后销毁其病历（{kind}，末尾为 {record}）。"
+        "自现在起，除您本人及法律强制要求外，任何人均不得查看，急救时亦然。",
+    ),
+    "take_back": (
+        "You take back the request {id} to destroy a record. It can be seen as before.",
+        "您撤回销毁病历的申请 {id}。该病历恢复为可按原规则查看。",
+    ),
+    "dispute": (
+        "You say that the record ({kind}) of {holder} ending in {record} is wrong: {reason}. "
+        "Your words have the fingerprint ending in {statement}.",
+        "您对{holder}的病历（{kind}，末尾为 {record}）提出异议：{reason}。您的陈述之指纹末尾为 "
+        "{statement}。",
+    ),
+    "withdraw_dispute": (
+        "You withdraw the dispute {id}; it stands beside the record no more.",
+        "您撤回异议 {id}；该病历旁不再注明异议。",
+    ),
     "other": (
         "Something that cannot be put in plain words: {call}. Do not sign it.",
         "无法用通俗语言说明的内容：{call}。请勿签署。",
     ),
 }
+#: Why a record is disputed.
+REASONS: Final[dict[str, Pair]] = {
+    "wrong-patient": ("it is of somebody else", "并非本人病历"),
+    "wrong-content": ("what it says is not true", "内容不实"),
+    "incomplete": ("something is missing", "内容不完整"),
+    "outdated": ("it is out of date", "内容已过时"),
+    "other": ("another reason", "其他原因"),
+}
+#: Calls whose sentence is not named by their method.
+_NAMED: Final = {("corrections", "withdraw"): "withdraw_dispute"}
 FOREVER: Final[Pair] = ("until you take it back", "直至您撤回")
 UNTIL: Final[Pair] = ("until {time}", "有效期至{time}")
 
@@ -88,12 +120,21 @@ def said_of(calls: Iterable[Call]) -> list[Said]:
 
 def _said(call: Call) -> Said:
     given = call.arguments
-    subject = given.get("subject", "")
+    subject = _subject(given)
     parts = _parts(call, given) if isinstance(subject, str) else None
     if parts is None:
-        name = {"call": f"{call.contract}.{call.method}"}
-        return Said(*_both("other", name, name), str(subject), whole=False)
-    return Said(*_both(call.method, parts["en"], parts["zh"]), subject, whole=True)
+        full = {"call": f"{call.contract}.{call.method}"}
+        return Said(*_both("other", full, full), str(subject), whole=False)
+    name = _NAMED.get((call.contract, call.method), call.method)
+    return Said(*_both(name, parts["en"], parts["zh"]), subject, whole=True)
+
+
+def _subject(given: dict[str, Any]) -> Any:
+    """Whom a call is about: it says so, or the pointer in it."""
+    pointer = given.get("pointer")
+    if "subject" not in given and isinstance(pointer, dict):
+        return pointer.get("subject", "")
+    return given.get("subject", "")
 
 
 def _both(name: str, en: Mapping[str, str], zh: Mapping[str, str]) -> tuple[str, str]:
@@ -111,6 +152,14 @@ def _parts(call: Call, given: dict[str, Any]) -> dict[Language, dict[str, str]] 
             if not _plain(scope, call.method):
                 return None
             return {language: _scope(scope, language) for language in ("en", "zh")}
+        case "erasure", "ask":
+            return _record(given, {"pointer", "proof"})
+        case "corrections", "dispute":
+            return _disputed(given)
+        case "erasure", "take_back":
+            plain, allowed = {"id": given.get("erasure")}, {"erasure"}
+        case "corrections", "withdraw":
+            plain, allowed = {"id": given.get("dispute")}, {"dispute"}
         case "consent", "withdraw":
             plain = {"id": given.get("id")}
             allowed = {"id"}
@@ -126,6 +175,37 @@ def _parts(call: Call, given: dict[str, Any]) -> dict[Language, dict[str, str]] 
         return None
     found = {name: str(item) for name, item in plain.items()}
     return {"en": found, "zh": found}
+
+
+def _record(given: dict[str, Any], names: set[str]) -> dict[Language, dict[str, str]] | None:
+    """Which record a call is about, if it has these arguments and no others."""
+    pointer = given.get("pointer")
+    if set(given) != names or not isinstance(pointer, dict):
+        return None
+    holder, kind, digest = (pointer.get(name) for name in ("holder", "kind", "digest"))
+    if not isinstance(holder, str) or not isinstance(kind, str) or not holder:
+        return None
+    if not isinstance(digest, bytes) or len(digest) != HASH_SIZE:
+        return None
+    ending = digest.hex()[-8:]
+    return {
+        language: {"holder": holder, "kind": say(words.CLASSES, kind, language), "record": ending}
+        for language in ("en", "zh")
+    }
+
+
+def _disputed(given: dict[str, Any]) -> dict[Language, dict[str, str]] | None:
+    found = _record(given, {"pointer", "proof", "reason", "statement"})
+    reason, statement = given.get("reason"), given.get("statement")
+    if found is None or not isinstance(reason, str) or reason not in REASONS:
+        return None
+    if not isinstance(statement, bytes) or len(statement) != HASH_SIZE:
+        return None
+    ending = statement.hex()[-8:]
+    return {
+        language: {**parts, "reason": say(REASONS, reason, language), "statement": ending}
+        for language, parts in found.items()
+    }
 
 
 def _ending(key: Any) -> str:

@@ -24,6 +24,7 @@ def text() -> str:
         "purposes": words.PURPOSES,
         "classes": words.CLASSES,
         "reaches": declaration.REACHES,
+        "reasons": declaration.REASONS,
         "sentences": declaration.SENTENCES,
         "fixed": {
             "anybody": declaration.ANYBODY,

@@ -69,6 +69,38 @@ function scopeParts(scope, language) {
   };
 }
 
+const NAMED = { "corrections.withdraw": "withdraw_dispute" };
+const isHash = (value) => value instanceof Uint8Array && value.length === 32;
+const hexEnding = (bytes) =>
+  [...bytes.slice(-4)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function recordParts(given, names, language) {
+  const pointer = given.get("pointer");
+  if (!hasExactly(given, names) || !(pointer instanceof Map)) return null;
+  const [holder, kind, digest] = ["holder", "kind", "digest"].map((name) => pointer.get(name));
+  if (!isText(holder) || !isText(kind) || !holder || !isHash(digest)) return null;
+  return { holder, kind: pair("classes", kind, language), record: hexEnding(digest) };
+}
+
+function disputeParts(given, language) {
+  const found = recordParts(given, ["pointer", "proof", "reason", "statement"], language);
+  const [reason, statement] = [given.get("reason"), given.get("statement")];
+  if (found === null || !isText(reason) || !Object.hasOwn(WORDS.reasons, reason)) return null;
+  if (!isHash(statement)) return null;
+  return {
+    ...found,
+    reason: pair("reasons", reason, language),
+    statement: hexEnding(statement),
+  };
+}
+
+// Whom a call is about: it says so, or the pointer in it.
+function subjectOf(given) {
+  const pointer = given.get("pointer");
+  if (!given.has("subject") && pointer instanceof Map) return pointer.get("subject") ?? "";
+  return given.get("subject") ?? "";
+}
+
 function parts(call, language) {
   const given = call.arguments;
   const ending = (key) => (isText(key) ? [...key].slice(-8).join("") : "");
@@ -83,6 +115,14 @@ function parts(call, language) {
       const good = hasExactly(given, ["id", "subject", "scope"]) && plain(scope, call.method);
       return good ? scopeParts(scope, language) : null;
     }
+    case "erasure.ask":
+      return recordParts(given, ["pointer", "proof"], language);
+    case "corrections.dispute":
+      return disputeParts(given, language);
+    case "erasure.take_back":
+      return simple(["erasure"], { id: given.get("erasure") });
+    case "corrections.withdraw":
+      return simple(["dispute"], { id: given.get("dispute") });
     case "consent.withdraw":
       return simple(["id"], { id: given.get("id") });
     case "enrolment.cancel":
@@ -98,9 +138,10 @@ function parts(call, language) {
 }
 
 function sentence(call, language) {
-  const subject = call.arguments.get("subject") ?? "";
+  const subject = subjectOf(call.arguments);
   const found = isText(subject) ? parts(call, language) : null;
-  const name = found === null ? "other" : call.method;
+  const full = `${call.contract}.${call.method}`;
+  const name = found === null ? "other" : (NAMED[full] ?? call.method);
   const values = found ?? { call: `${call.contract}.${call.method}` };
   const form = WORDS.sentences[name][at(language)];
   return form.replace(/\{(\w+)\}/g, (_, word) => values[word]);
@@ -109,7 +150,7 @@ function sentence(call, language) {
 // One entry per call: both sentences, whom it is about, and whether the words say all of it.
 export function said(body) {
   return body.calls.map((call) => {
-    const subject = call.arguments.get("subject") ?? "";
+    const subject = subjectOf(call.arguments);
     return {
       en: sentence(call, "en"),
       zh: sentence(call, "zh"),

@@ -312,6 +312,28 @@ export const WORDS = {
    "全部（包括高度限制级）"
   ]
  },
+ "reasons": {
+  "wrong-patient": [
+   "it is of somebody else",
+   "并非本人病历"
+  ],
+  "wrong-content": [
+   "what it says is not true",
+   "内容不实"
+  ],
+  "incomplete": [
+   "something is missing",
+   "内容不完整"
+  ],
+  "outdated": [
+   "it is out of date",
+   "内容已过时"
+  ],
+  "other": [
+   "another reason",
+   "其他原因"
+  ]
+ },
  "sentences": {
   "grant": [
    "You permit {who} to see {reach} records ({what}) for {why}, {until}.",
@@ -340,6 +362,22 @@ export const WORDS = {
   "recover": [
    "You ask for the replacement of a lost key.",
    "您申请更换遗失的密钥。"
+  ],
+  "ask": [
+   "You ask {holder} to destroy its record ({kind}) ending in {record} as soon as no law keeps it. From now on nobody sees it but you and whom the law obliges the holder to serve; in an emergency it is closed too.",
+   "您申请{holder}在法定保存期满后销毁其病历（{kind}，末尾为 {record}）。自现在起，除您本人及法律强制要求外，任何人均不得查看，急救时亦然。"
+  ],
+  "take_back": [
+   "You take back the request {id} to destroy a record. It can be seen as before.",
+   "您撤回销毁病历的申请 {id}。该病历恢复为可按原规则查看。"
+  ],
+  "dispute": [
+   "You say that the record ({kind}) of {holder} ending in {record} is wrong: {reason}. Your words have the fingerprint ending in {statement}.",
+   "您对{holder}的病历（{kind}，末尾为 {record}）提出异议：{reason}。您的陈述之指纹末尾为 {statement}。"
+  ],
+  "withdraw_dispute": [
+   "You withdraw the dispute {id}; it stands beside the record no more.",
+   "您撤回异议 {id}；该病历旁不再注明异议。"
   ],
   "other": [
    "Something that cannot be put in plain words: {call}. Do not sign it.",

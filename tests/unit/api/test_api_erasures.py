@@ -8,7 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ledger.api.preparing import Dispute, Erase, Keep, Settle, call_of
 from ledger.api.principal import Kind
+from ledger.chain.exchange import Shown
+from ledger.chain.pointer import Pointer
 from ledger.client.builder import build, call
 from ledger.node.destruction import Destroyed, DestructionRefused
 from tests.support.contracts import pointer
@@ -180,3 +183,19 @@ async def test_what_is_no_answer_is_refused(calling, operator, body):
 
 async def test_nobody_comes_near_it_without_signing_in(api):
     assert (await api.post(f"/v1/erasures/{NAME}-0/destroy")).status_code == 401
+
+
+def test_what_a_patient_wants_of_a_record_becomes_one_call():
+    found = Pointer(**pointer())
+    shown = Shown(found, {"root": b"r"})
+    call_ = call_of(Erase(NAME), found.subject, shown)
+    assert (call_.contract, call_.method) == ("erasure", "ask")
+    assert call_.arguments == {"pointer": found.value(), "proof": {"root": b"r"}}
+    call_ = call_of(Dispute(NAME, "outdated", NAME), found.subject, shown)
+    assert (call_.contract, call_.method) == ("corrections", "dispute")
+    assert call_.arguments["statement"] == bytes.fromhex(NAME)
+    assert call_of(Keep("e"), "p").arguments == {"erasure": "e"}
+    assert call_of(Settle("d"), "p").arguments == {"dispute": "d"}
+    for act in (Erase(NAME), Dispute(NAME, "other", NAME)):
+        with pytest.raises(LookupError):
+            call_of(act, "p")

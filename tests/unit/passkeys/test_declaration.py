@@ -113,6 +113,59 @@ CALLS = st.one_of(
 )
 
 
+POINTERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "holder": TEXT | st.just("east"),
+        "kind": st.sampled_from(sorted(CLASSES)) | CODES,
+        "digest": st.binary(min_size=32, max_size=32) | st.binary(max_size=3),
+        "subject": st.just(HER) | st.integers(0, 3),
+        "size": st.integers(0, 9),
+    },
+)
+ABOUT_RECORDS = st.one_of(
+    st.builds(
+        lambda pointer, more: Call("erasure", "ask", {"pointer": pointer, "proof": {}, **more}),
+        POINTERS | st.just([]),
+        st.sampled_from([{}, {}, {"form": b"f"}]),
+    ),
+    st.builds(
+        lambda pointer, reason, statement: Call(
+            "corrections", "dispute",
+            {"pointer": pointer, "proof": {}, "reason": reason, "statement": statement},
+        ),
+        POINTERS,
+        st.sampled_from(["outdated", "other", "toString", "because"]),
+        st.binary(min_size=32, max_size=32) | st.binary(max_size=2),
+    ),
+    st.builds(lambda text: Call("erasure", "take_back", {"erasure": text}), TEXT),
+    st.builds(lambda text: Call("corrections", "withdraw", {"dispute": text}), TEXT),
+)  # fmt: skip
+CALLS = CALLS | ABOUT_RECORDS
+RECORD = {"holder": "east", "kind": "imaging", "digest": bytes(31) + b"\x5c", "subject": HER}
+
+
+def test_what_becomes_of_a_record_is_said_with_the_record() -> None:
+    said = only(Call("erasure", "ask", {"pointer": RECORD, "proof": {}}))
+    assert said.whole
+    assert said.subject == HER
+    assert "You ask east to destroy its record (imaging result) ending in 0000005c" in said.en
+    assert "in an emergency it is closed too" in said.en
+    said = only(
+        Call(
+            "corrections", "dispute",
+            {"pointer": RECORD, "proof": {}, "reason": "outdated", "statement": bytes(32)},
+        )
+    )  # fmt: skip
+    assert said.whole
+    assert "it is out of date" in said.en
+    for call in (
+        Call("erasure", "ask", {"pointer": RECORD, "proof": {}, "form": b"x"}),
+        Call("erasure", "ask", {"pointer": {**RECORD, "digest": b""}, "proof": {}}),
+    ):
+        assert not only(call).whole
+
+
 class Reader:
     """The page's own code, running in Node.js."""
 
