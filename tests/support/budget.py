@@ -21,7 +21,7 @@ IDS: Final = int(os.environ.get(IDS_VARIABLE, "400"))
 
 #: Requests to each path that a test of the HTTP interface generates, for each caller.
 REQUESTS_VARIABLE: Final = "LEDGER_REQUESTS"
-REQUESTS: Final = int(os.environ.get(REQUESTS_VARIABLE, "3"))
+REQUESTS: Final = int(os.environ.get(REQUESTS_VARIABLE, "2"))
 #: Size of the study that a test hands over, in MiB; more by the environment variable of this name.
 STUDY_VARIABLE: Final = "LEDGER_STUDY_MIB"
 STUDY_MIB: Final = int(os.environ.get(STUDY_VARIABLE, "96"))

@@ -139,6 +139,6 @@ def test_no_answer_is_a_failure_or_drifts_from_the_document(driven, who, where):
         if operation.label in ENDLESS:
             continue
         drive(driven, operation)
-    # It is no test of refusals: a good part gets through.
+    # It is no test of refusals alone: a part gets through.
     done = sum(count for (_, status), count in driven.statuses.items() if status < 300)
-    assert done > len(operations) // 2
+    assert done > len(operations) // 4
