@@ -363,7 +363,7 @@ async def test_old_shares_are_renewed_and_days_accounted_for_without_anybody_ask
 
 
 async def test_a_holder_that_lost_its_share_gets_another_within_a_day(net: Net) -> None:
-    holder = net.members["township-1"]
+    holder = net.members["city-1"]
     holder.safe.drop(f"share-{DOMAIN}-1")
     assert holder.party.share(net.board, DOMAIN) is None
     net.world.later(DAY // 2)
