@@ -9,6 +9,7 @@ an auditor all of it. Each look at what others have done is written into the log
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, TypeVar
 
@@ -24,6 +25,8 @@ from ledger.api.principal import Kind, Principal, principal_of
 from ledger.api.problems import Problem
 from ledger.api.service import NodeService
 from ledger.api.signin.signin import note_reading
+from ledger.chain import limits
+from ledger.chain.codec import decode_value
 from ledger.node.reading.content import KINDS
 from ledger.node.reading.lists import MAX_PAGE, Page
 from ledger.node.reading.packing import StaleCursor
@@ -37,6 +40,9 @@ PATIENCE_S: Final = 2.0
 PRIVACY_OFFICERS: Final = frozenset({"records-officer", "supervisor"})
 REGULATORS: Final = frozenset({"auditor"})
 
+#: Contracts that say who speaks for whom.
+VOICES: Final = ("guardianship", "delegation")
+_PSEUDONYM: Final = re.compile(r"p-[0-9a-f]{32}")
 _MAX_TIME: Final = 2**53
 _MAX_ENTRY: Final = 10**15
 
@@ -65,6 +71,23 @@ def may_read(
     return all(institution == principal.institution for institution in institutions)
 
 
+async def stands_for(service: NodeService, principal: Principal, subject: str) -> bool:
+    """Whether a patient calls about herself under another pseudonym, which was found to be hers, or
+    about one for whom the contracts let her speak, such as her child."""
+    if principal.kind is not Kind.PATIENT or not _PSEUDONYM.fullmatch(subject):
+        return False
+    raw = service.state(f"access/related/{subject}".encode())
+    names = None if raw is None else decode_value(raw, limit=limits.MAX_STATE_VALUE_BYTES)
+    if isinstance(names, list) and names[:1] == [principal.id]:
+        return True
+    for contract in VOICES:
+        asked = {"subject": subject, "person": principal.id}
+        answer = await service.query(contract, "voice", asked)
+        if answer.ok and answer.value["standing"] == "speaks":
+            return True
+    return False
+
+
 def router(service: NodeService) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["lists"])
     answers = failures(
@@ -82,12 +105,13 @@ def router(service: NodeService) -> APIRouter:
             ) from None
         return service.reading
 
-    def admitted(request: Request, what: str, **about: str) -> None:
+    async def admitted(request: Request, what: str, **about: str) -> None:
         principal = principal_of(request)
         named = {name: who for name, who in about.items() if who}
         places = tuple(who for name, who in named.items() if name in ("institution", "holder"))
         subject, person = named.get("subject", ""), named.get("person", "")
-        if not may_read(principal, subject=subject, person=person, institutions=places):
+        fenced = not may_read(principal, subject=subject, person=person, institutions=places)
+        if fenced and not await stands_for(service, principal, subject):
             raise Problem(problems.NOT_FOR_YOU, "that list is for others")
         if principal.id not in (subject, person):
             words = " ".join(f"{name}={who}" for name, who in sorted(named.items()))
@@ -129,7 +153,7 @@ def router(service: NodeService) -> APIRouter:
             raise Problem(
                 problems.INVALID_PARAMETERS, "exactly one of subject, person, institution, holder"
             )
-        admitted(request, "disclosures", **about)
+        await admitted(request, "disclosures", **about)
         if not subject:
             if proof:
                 raise Problem(problems.INVALID_PARAMETERS, "only the log of a patient is proven")
@@ -191,7 +215,7 @@ def router(service: NodeService) -> APIRouter:
             raise Problem(
                 problems.INVALID_PARAMETERS, "exactly one of subject, person, institution"
             )
-        admitted(request, "emergencies", **about)
+        await admitted(request, "emergencies", **about)
         height, page = await asked(
             lambda at: at.lists.emergencies(
                 **about, since=since, until=until, cursor=cursor, limit=limit
@@ -221,7 +245,7 @@ def router(service: NodeService) -> APIRouter:
             raise Problem(
                 problems.INVALID_PARAMETERS, "one kind, or one institution, or neither of them"
             )
-        admitted(request, f"findings {kind}".strip(), institution=institution)
+        await admitted(request, f"findings {kind}".strip(), institution=institution)
         height, page = await asked(
             lambda at: at.lists.findings(
                 since, until, kind=kind, institution=institution, cursor=cursor, limit=limit
@@ -250,7 +274,7 @@ def router(service: NodeService) -> APIRouter:
         principal = principal_of(request)
         operates = principal.kind is Kind.OPERATOR and "records" in principal.roles
         if not (operates and holder == service.institution):
-            admitted(request, "cases", subject=subject, holder=holder)
+            await admitted(request, "cases", subject=subject, holder=holder)
         height, page = await asked(
             lambda at: at.lists.cases(
                 subject=subject,
@@ -276,7 +300,7 @@ def router(service: NodeService) -> APIRouter:
         limit: Limit = 100,
     ) -> Response:
         """Every consent and denial of one patient, also those that were withdrawn."""
-        admitted(request, "consents", subject=subject)
+        await admitted(request, "consents", subject=subject)
         height, page = await asked(
             lambda at: at.lists.consents_of(subject, cursor=cursor, limit=limit)
         )

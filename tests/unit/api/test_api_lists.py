@@ -10,9 +10,11 @@ import pytest
 
 from ledger.api import lists
 from ledger.api.principal import Kind
+from ledger.chain.codec import encode
 from ledger.chain.disclosures import DisclosureFile, verify_disclosures
 from ledger.chain.genesis import read_genesis
 from ledger.chain.handover import InvalidProof
+from ledger.chain.result import CallResult
 from ledger.client.builder import build, call
 from ledger.client.verify import trust_in
 from tests.support.contracts import REPLY_KEY, pointer
@@ -277,3 +279,29 @@ async def test_a_list_that_is_behind_is_not_given(calling, ask, pseudonym, servi
         await reading.follower.catch_up()
         answer = await client.get("/v1/disclosures", params={"subject": pseudonym})
         assert answer.status_code == 200
+
+
+async def test_she_sees_the_log_of_her_other_pseudonym_and_of_her_child(
+    calling, ask, service, pseudonym, monkeypatch
+):
+    await ask(1)
+    mother = principal(Kind.PATIENT, "p-" + "e" * 32)
+    query = {"subject": pseudonym}
+    read, question = service.state, service.query
+    async with calling(mother) as client:
+        assert (await client.get("/v1/disclosures", params=query)).status_code == 403
+        related = {f"access/related/{pseudonym}".encode(): encode([mother.id, pseudonym])}
+        monkeypatch.setattr(service, "state", lambda key, *more: related.get(key) or read(key))
+        assert (await client.get("/v1/disclosures", params=query)).status_code == 200
+        related.clear()
+        assert (await client.get("/v1/disclosures", params=query)).status_code == 403
+
+        async def speaks(contract, method, arguments, *more):
+            if (contract, method) != ("guardianship", "voice"):
+                return await question(contract, method, arguments, *more)
+            assert arguments == {"subject": pseudonym, "person": mother.id}
+            return CallResult(True, "", {"standing": "speaks"}, 1, ())
+
+        monkeypatch.setattr(service, "query", speaks)
+        assert (await client.get("/v1/disclosures", params=query)).status_code == 200
+        assert (await client.get("/v1/findings")).status_code == 403
