@@ -10,11 +10,20 @@ of hers too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
 from ledger.api.fhir import people
+from ledger.api.fhir.auditparameters import (
+    AGENT,
+    AGENT_IDENTIFIER,
+    DATE,
+    PARAMETERS,
+    PATIENT,
+    PATIENT_IDENTIFIER,
+    patients,
+    whos,
+)
 from ledger.api.fhir.errors import FhirProblem
 from ledger.api.fhir.feeds import BATCH, Batch, Line, Merged, Read
 from ledger.api.fhir.offer import Caller, Offer, Page, Resource
@@ -23,11 +32,11 @@ from ledger.api.lists import PRIVACY_OFFICERS, REGULATORS
 from ledger.api.principal import Kind, Principal
 from ledger.api.service import NodeService
 from ledger.api.signin.signin import note_reading, signin_of
-from ledger.fhir import auditlog, auditparts, elements, r5records
+from ledger.fhir import auditlog, auditparts, r5records
 from ledger.fhir.auditevents import Occurrence
 from ledger.fhir.auditids import EventId, What, read_id, write_id
 from ledger.fhir.outcome import Issue
-from ledger.fhir.search import ID, LAST_UPDATED, Parameter, Query, concepts, intervals, references
+from ledger.fhir.search import LAST_UPDATED, Parameter, Query
 from ledger.node.journal import Journal
 from ledger.node.reading.lists import Lists
 from ledger.node.reading.packing import StaleCursor
@@ -42,98 +51,6 @@ MAX_LOGGED: Final = 5_000
 #: Longer than any permit lasts: how long after a decision its release and receipt may come, ms.
 _AFTERWARDS: Final = 60 * 86_400_000
 _CONSENTS: Final = (What.DECLARED, What.WITHDRAWN)
-
-_SP: Final = "http://hl7.org/fhir/SearchParameter/"
-
-
-def _whos(resource: Resource) -> Iterator[Resource]:
-    for agent in resource["agent"]:
-        yield agent["who"]
-
-
-def _named(kind: str, reference: Resource) -> Iterator[str]:
-    if reference.get("type") == kind and "identifier" in reference:
-        yield f"{kind}/{reference['identifier']['value']}"
-
-
-_AGENT_TYPES: Final = ("Practitioner", "Organization", "Device", "Patient")
-
-
-def _agents(resource: Resource) -> Iterator[str]:
-    for who in _whos(resource):
-        for kind in _AGENT_TYPES:
-            yield from _named(kind, who)
-
-
-def _identifiers(found: Iterator[Resource]) -> Iterator[tuple[str, str]]:
-    for each in found:
-        yield from concepts(each.get("identifier"))
-
-
-def _things(resource: Resource) -> Iterator[Resource]:
-    for entity in resource.get("entity", ()):
-        if "what" in entity:
-            yield entity["what"]
-
-
-def _patients(resource: Resource) -> Iterator[Resource]:
-    for found in (*_things(resource), *_whos(resource)):
-        if found.get("type") == "Patient":
-            yield found
-
-
-def _patient_references(resource: Resource) -> Iterator[str]:
-    for found in _patients(resource):
-        yield from _named("Patient", found)
-
-
-PATIENT: Final = Parameter(
-    "patient", "reference", "The patient concerned: Patient/p-…",
-    _SP + "AuditEvent-patient", _patient_references, ("Patient",),
-)  # fmt: skip
-PATIENT_IDENTIFIER: Final = Parameter(
-    "patient.identifier", "token", f"The same: {elements.PSEUDONYM_SYSTEM}|p-…",
-    values=lambda r: _identifiers(_patients(r)),
-)  # fmt: skip
-AGENT: Final = Parameter(
-    "agent", "reference", "Who took part: Practitioner/id, Organization/id, Patient/p-…",
-    _SP + "AuditEvent-agent", _agents, _AGENT_TYPES,
-)  # fmt: skip
-AGENT_IDENTIFIER: Final = Parameter(
-    "agent.identifier", "token", f"The same: {elements.PERSON_SYSTEM}|id",
-    values=lambda r: _identifiers(_whos(r)),
-)  # fmt: skip
-DATE: Final = Parameter(
-    "date", "date", "When it happened", _SP + "AuditEvent-date",
-    lambda r: intervals(r["recorded"]),
-)  # fmt: skip
-
-PARAMETERS: Final = (
-    ID, LAST_UPDATED, PATIENT, PATIENT_IDENTIFIER, AGENT, AGENT_IDENTIFIER, DATE,
-    Parameter("type", "token", "Kind of event", _SP + "AuditEvent-type",
-              lambda r: concepts(r["type"])),
-    Parameter("subtype", "token", "Finer kind", _SP + "AuditEvent-subtype",
-              lambda r: concepts(r.get("subtype"))),
-    Parameter("action", "token", "C, R, U, D or E", _SP + "AuditEvent-action",
-              lambda r: concepts(r.get("action"))),
-    Parameter("outcome", "token", "0 for success, 4 or 8 for failures", _SP + "AuditEvent-outcome",
-              lambda r: concepts(r.get("outcome"))),
-    Parameter("agent-role", "token", "Role of an agent", _SP + "AuditEvent-agent-role",
-              lambda r: (c for a in r["agent"] for c in concepts(a.get("role")))),
-    Parameter("entity", "reference", "What it was about: DocumentReference/id, Consent/id",
-              _SP + "AuditEvent-entity", lambda r: (x for t in _things(r) for x in references(t)),
-              ("DocumentReference", "Consent")),
-    Parameter("entity.identifier", "token", "The same by identifier",
-              values=lambda r: _identifiers(_things(r))),
-    Parameter("entity-type", "token", "Kind of what it was about", _SP + "AuditEvent-entity-type",
-              lambda r: (c for e in r.get("entity", ()) for c in concepts(e.get("type")))),
-    Parameter("entity-role", "token", "Its role", _SP + "AuditEvent-entity-role",
-              lambda r: (c for e in r.get("entity", ()) for c in concepts(e.get("role")))),
-    Parameter("source.identifier", "token", "Who observed it",
-              values=lambda r: concepts(r["source"]["observer"].get("identifier"))),
-    Parameter("purpose", "token", "Purpose of use",
-              values=lambda r: concepts(r.get("purposeOfEvent"))),
-)  # fmt: skip
 
 
 class AuditEvents:
@@ -240,8 +157,10 @@ class AuditEvents:
         except IndexBehind as error:
             text = f"The lists are at height {error.height} so far"
             raise FhirProblem(503, Issue("transient", text)) from None
+        # What is new since the first page shifts nothing on the next ones.
         until = self._service.head().time + 1 if place is None else place["until"]
-        lists = await self._lists(caller, query, reading.lists, until)
+        logged = _entries_now(caller) if place is None else place["logged"]
+        lists = await self._lists(caller, query, reading.lists, until, logged)
         _note(caller, f"AuditEvent?{'&'.join(f'{n}={v}' for n, v in query.used)}", lists.own)
         merged = Merged(lists.reads, None if place is None else place["lists"])
         matches: list[Resource] = []
@@ -266,7 +185,7 @@ class AuditEvents:
             raise FhirProblem(410, gone) from None
         more = None
         if further is not None or over:
-            more = {"until": until, "lists": further or {}, "over": over}
+            more = {"until": until, "logged": logged, "lists": further or {}, "over": over}
         return Page(matches, more)
 
     async def _rest(
@@ -286,7 +205,9 @@ class AuditEvents:
             return [] if made is None else [made]
         return [made for _, made in self._trail.events_of(value)]
 
-    async def _lists(self, caller: Caller, query: Query, lists: Lists, until: int) -> _Chosen:
+    async def _lists(
+        self, caller: Caller, query: Query, lists: Lists, until: int, logged: int
+    ) -> _Chosen:
         """Whose lists answer a search; a `FhirProblem` 403 or 400 where none may or can."""
         who = caller.principal
         patient = _one(query, PATIENT, PATIENT_IDENTIFIER, "Patient")
@@ -297,7 +218,7 @@ class AuditEvents:
                     raise _not_for_you()
                 return _Chosen(_about_patient(lists, patient, since, end))
             reads = _about_patient(lists, who.id, since, end)
-            return _Chosen(reads | self._log(caller, query), own=True)
+            return _Chosen(reads | _log(caller, logged), own=True)
         if who.kind not in (Kind.STAFF, Kind.SYSTEM):
             raise _not_for_you()
         agent = _one(query, AGENT, AGENT_IDENTIFIER, "")
@@ -320,24 +241,7 @@ class AuditEvents:
                 | _by(lists, "holder", who.institution, since, end)
             )
         reads = _by(lists, "person", who.id, since, end)
-        return _Chosen(reads | self._log(caller, query), own=True)
-
-    def _log(self, caller: Caller, query: Query) -> dict[str, Read]:
-        """The node's own log, as far as it is about the caller."""
-        journal = _journal(caller)
-        if journal is None:
-            return {}
-
-        def look(cursor: Any) -> Batch:
-            end = journal.head.entries if cursor is None else cursor
-            first = max(0, end - BATCH * 10)
-            oldest = max(0, journal.head.entries - MAX_LOGGED)
-            entries = journal.entries(first, end - first)
-            mine = [each for each in entries if _is_about(caller, each)]
-            lines = [Line(each["time"], each) for each in reversed(mine)]
-            return Batch(lines, first if first > oldest else None)
-
-        return {"log": lambda cursor: asyncio.to_thread(look, cursor)}
+        return _Chosen(reads | _log(caller, logged), own=True)
 
 
 class _Chosen:
@@ -435,14 +339,35 @@ def _is_told(value: dict[str, Any]) -> bool:
 
 def _own(who: Principal, resource: Resource) -> bool:
     """Whether an event is of the caller's own doing, or about her."""
-    names = {each["identifier"]["value"] for each in _whos(resource) if "identifier" in each}
-    subjects = {each["identifier"]["value"] for each in _patients(resource)}
+    names = {each["identifier"]["value"] for each in whos(resource) if "identifier" in each}
+    subjects = {each["identifier"]["value"] for each in patients(resource)}
     return who.id in names or who.id in subjects
 
 
 def _is_about(caller: Caller, entry: dict[str, Any]) -> bool:
     who = caller.principal
     return bool(entry.get("who") == who.id and entry.get("kind", who.kind) == who.kind)
+
+
+def _log(caller: Caller, end: int) -> dict[str, Read]:
+    """The node's own log up to an entry, as far as it is about the caller."""
+    journal = _journal(caller)
+    if journal is None:
+        return {}
+
+    def look(_cursor: Any) -> Batch:
+        # All at once, for each look reads a file of the log from its beginning.
+        first = max(0, end - MAX_LOGGED)
+        entries = journal.entries(first, end - first) if end > first else []
+        mine = [each for each in entries if _is_about(caller, each)]
+        return Batch([Line(each["time"], each) for each in reversed(mine)], None)
+
+    return {"log": lambda cursor: asyncio.to_thread(look, cursor)}
+
+
+def _entries_now(caller: Caller) -> int:
+    journal = _journal(caller)
+    return 0 if journal is None else journal.head.entries
 
 
 def _journal(caller: Caller) -> Journal | None:
