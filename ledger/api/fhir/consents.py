@@ -165,12 +165,13 @@ class Consents:
 
     def declared(self, version: Version) -> Declared | None:
         """One version of a consent as the chain has it; None where this node no longer does."""
-        held = self._at(CONSENTS + version.name.encode(), version.height)
-        if held is None:
+        height = self._kept_height(version)
+        held = None if height is None else self._at(CONSENTS + version.name.encode(), height)
+        if held is None or height is None:
             return None
         rules = held.get("rules")
         if rules is None:
-            entries = self._at(SUBJECTS + version.subject.encode(), version.height) or ()
+            entries = self._at(SUBJECTS + version.subject.encode(), height) or ()
             found = [each["rules"] for each in entries if each["consent"] == version.name]
             rules = found[0] if found else []
         return Declared(
@@ -189,11 +190,22 @@ class Consents:
             withdrawn=held.get("withdrawn", {}).get("time", 0),
         )
 
+    def _kept_height(self, version: Version) -> int | None:
+        """A height at which the node still has the state and a version is in force.
+
+        A pruned node has no state from before the block below its oldest one. What was in force
+        then is still there; what had been replaced before is gone.
+        """
+        place = self._service.archived_block(version.height + 1)
+        if place is None:
+            return version.height
+        oldest = place.base - 1
+        later = [each.height for each in self.index.versions(version.name)]
+        replaced = any(version.height < height <= oldest for height in later)
+        return None if replaced else oldest
+
     def _at(self, key: bytes, height: int) -> Any:
-        try:
-            raw = self._service.state(key, height)
-        except LookupError:
-            return None
+        raw = self._service.state(key, height)
         return None if raw is None else decode_value(raw, limit=MAX_STATE_VALUE_BYTES)
 
     def shown(self, principal: Principal, declared: Declared) -> Resource:

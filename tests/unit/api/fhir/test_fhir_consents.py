@@ -19,6 +19,7 @@ from ledger.client.builder import build, call
 from ledger.crypto import hashing
 from ledger.fhir import consentview
 from ledger.fhir.labels import ACT_CODE_SYSTEM
+from ledger.node.answers import Archived
 from tests.support.fhir import SignedIn
 from tests.support.fhir_consents import People, consent, permit
 from tests.support.fhir_models import R5, validate
@@ -625,6 +626,30 @@ async def test_the_history_is_that_of_the_chain(fhir, people, service):
     since = inactive["meta"]["lastUpdated"]
     newer = (await fhir.get(url, params={"_since": since})).json()
     assert [entry["resource"]["status"] for entry in newer["entry"]] == ["inactive"]
+
+
+async def test_a_pruned_node_has_what_was_in_force_and_not_what_was_replaced(
+    fhir, people, act, service
+):
+    scope = {"purposes": ["TREAT"]}
+    for name in ("c-kept", "c-gone"):
+        await act(people.pieter, "consent", "grant", id=name, subject=people.pieter, scope=scope)
+    await act(people.pieter, "consent", "withdraw", id="c-gone")
+    await act(people.pieter, "consent", "grant", id="c-new", subject=people.pieter, scope=scope)
+    base, state = service.head().height, service.state
+
+    def pruned(key, height=None):
+        assert height is None or height >= base - 1, "the state of that height is gone"
+        return state(key, height)
+
+    service.state = pruned
+    service.archived_block = lambda height: (
+        Archived(base=base, height=height) if height < base else None
+    )
+    assert await found(fhir) == ["c-kept", "c-gone", "c-new"]
+    history = (await fhir.get("Consent/c-gone/_history")).json()
+    assert [entry["resource"]["status"] for entry in history["entry"]] == ["inactive"]
+    assert (await fhir.get("Consent/c-kept")).json()["status"] == "active"
 
 
 async def test_changes_are_followed_by_polling(fhir, people, signed_in, act):
