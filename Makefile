@@ -11,13 +11,20 @@ BENCH_ARGS ?= --nodes 4 --seconds 20
 WORKERS ?= logical
 ALONE := tests/e2e tests/netns
 
-.PHONY: setup browser demo test bench check clean
+# Programs for Node.js, of others and our own, that tests drive; the demo and a node need none.
+PACKAGES := tests/js clients/typescript
+
+.PHONY: setup packages browser demo test bench check clean
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml uv.lock scripts/setup.sh tests/js/package-lock.json \
-		clients/typescript/package-lock.json
+.venv/.ready: pyproject.toml uv.lock scripts/setup.sh
 	./scripts/setup.sh
+
+packages: $(addsuffix /node_modules/.ready,$(PACKAGES))
+
+%/node_modules/.ready: %/package.json %/package-lock.json
+	@./scripts/packages.sh $*
 
 # Debian's Chromium, for the tests of pages, where it can be had without asking.
 browser:
@@ -27,10 +34,10 @@ demo: setup
 	@$(BIN)/health-ledger demo $(DEMO_ARGS)
 
 ifdef PYTEST_ARGS
-test: setup browser
+test: setup packages browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-test: setup browser
+test: setup packages browser
 	@failed=0; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(ALONE)) || failed=1; \
 	$(BIN)/python -m pytest $(ALONE) || failed=1; \
@@ -48,4 +55,4 @@ check: setup
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv tests/js/node_modules clients/typescript/node_modules clients/typescript/dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(addsuffix /node_modules,$(PACKAGES)) clients/typescript/dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,9 +8,9 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 install() {
-  timeout 240 apt-get install -y -q --no-install-recommends chromium >/dev/null
+  timeout 150 apt-get install -y -q --no-install-recommends chromium >/dev/null
 }
 if ! install 2>/dev/null; then
-  timeout 120 apt-get update -q >/dev/null || exit 0
+  timeout 60 apt-get update -q >/dev/null || exit 0
   install || true
 fi

@@ -33,14 +33,4 @@ sync() {
 }
 # Behind a hospital's inspecting proxy only the system's own certificate store knows the authority.
 sync --system-certs || sync
-
-# Programs of others that tests drive. Without npm, or without a registry, those tests say so and are
-# skipped; nothing else needs them.
-if command -v npm >/dev/null 2>&1; then
-  npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
-    echo "setup: the packages of tests/js could not be installed; their tests are skipped" >&2
-  # The TypeScript client, with the tools that build and test it.
-  npm ci --prefix clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
-    echo "setup: the packages of clients/typescript could not be installed; its tests are skipped" >&2
-fi
 touch .venv/.ready

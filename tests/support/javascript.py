@@ -1,6 +1,6 @@
 """Programs for Node.js that tests drive: an identity provider, FHIR clients, a client of our own.
 
-They live in ``tests/js``, whose locked packages `make setup` installs where npm is there.
+They live in ``tests/js``, whose locked packages `make packages` installs where npm is there.
 """
 
 import shutil
@@ -28,7 +28,7 @@ def program(name: str, *packages: str) -> list[str]:
         pytest.skip(f"{NO_NODE} {version.strip()}, {OLDEST} or newer is needed")
     for package in packages:
         if not (ROOT / "node_modules" / package).is_dir():
-            pytest.skip(f"{NO_NODE} {package} is not installed; make setup does it with npm")
+            pytest.skip(f"{NO_NODE} {package} is not installed; make packages does it with npm")
     script = ROOT / name
     assert script.is_file(), script
     return [node, str(script)]

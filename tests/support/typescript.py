@@ -24,7 +24,7 @@ def _absent() -> str:
     if int(version.lstrip("v").partition(".")[0]) < OLDEST:
         return f"{version.strip()}, {OLDEST} or newer is needed"
     if not (ROOT / "node_modules" / "typescript").is_dir():
-        return "the client's packages are not installed; make setup does it with npm"
+        return "the client's packages are not installed; make packages does it with npm"
     return ""
 
 
