@@ -135,7 +135,7 @@ async def test_another_browser_cannot_end_a_sign_in_nor_this_one_twice(web, app,
     answer_with(issuer, begun)
     back = {"code": "c", "state": begun["state"]}
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url=URL) as other:
+    async with httpx.AsyncClient(transport=transport, trust_env=False, base_url=URL) as other:
         assert (await other.get("/auth/callback", params=back)).status_code == 400
         await begin(other)
         assert (await other.get("/auth/callback", params=back)).status_code == 400
@@ -231,7 +231,7 @@ async def hospital(real, service, tmp_path, physician):
         url=URL, fetch=outgoing.fetch, now=time.time,
     )  # fmt: skip
     transport = httpx.ASGITransport(app=create_app(service, signin=signin))
-    async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
+    async with httpx.AsyncClient(transport=transport, trust_env=False, base_url=URL) as client:
         yield client
     signin.close()
 

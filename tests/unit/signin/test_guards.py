@@ -24,7 +24,7 @@ async def ask(web, credential, path="/v1/echo"):
 
 def browser(app, address: str) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app, client=(address, 40_000))
-    return httpx.AsyncClient(transport=transport, base_url=URL)
+    return httpx.AsyncClient(transport=transport, trust_env=False, base_url=URL)
 
 
 # --- pauses after failures ---------------------------------------------------------------------
@@ -256,7 +256,9 @@ async def development(service, tmp_path, clock):
         service, tmp_path, Issuer(clock), settings=settings, clock=clock, development=True
     )
     transport = httpx.ASGITransport(app=create_app(service, signin=signin))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8100") as client:
+    async with httpx.AsyncClient(
+        transport=transport, trust_env=False, base_url="http://127.0.0.1:8100"
+    ) as client:
         yield client
     signin.close()
 
@@ -302,7 +304,9 @@ async def test_the_header_of_development_is_nothing_elsewhere(web, physician):
 async def test_a_node_without_any_sign_in_lets_programs_of_the_machine_read(service, tmp_path):
     signin = make_signin(service, tmp_path)
     transport = httpx.ASGITransport(app=create_app(service, signin=signin))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    async with httpx.AsyncClient(
+        transport=transport, trust_env=False, base_url="http://localhost"
+    ) as client:
         assert (await client.get("/v1/blocks/latest")).status_code == 200
         # A token for another node, which the command line sends along, does no harm.
         assert (await ask(client, "of-another-node", "/v1/blocks/latest")).status_code == 200
