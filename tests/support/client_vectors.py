@@ -11,9 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from nacl import bindings
 
+from ledger.chain import merkle
 from ledger.chain.codec import encode
+from ledger.chain.disclosures import Entry, disclosure_file, log_key, prove_page
 from ledger.chain.receipt import build_receipt, dump_receipt
 from ledger.chain.receipt import handovers as handovers_to
 from ledger.chain.statement import Statement, statement_file
@@ -179,10 +182,16 @@ def with_passkey(chain: HandmadeChain) -> Transaction:
 def chain_cases(directory: Path) -> dict[str, Any]:
     """Receipts, statements and events of a chain whose validators changed twice."""
     chain = HandmadeChain(directory / "vectors.db")
+    entries = [Entry("access", {"id": f"t-{n}", "outcome": "permit", "n": n}) for n in range(7)]
+    leaves = [merkle.leaf_hash(entry.leaf()) for entry in entries]
+    log = merkle.Log()
+    for entry in entries:
+        log.append(entry.leaf())
     transactions = [chain.transaction(), chain.transaction("bob", "carol"), with_passkey(chain)]
     state = {
         b"access/decisions/t-0": encode({"outcome": "permit", "expires": 2**60, "n": b"\x00"}),
         b"consent/consents/c-1": encode(None),
+        log_key("p-1"): encode({"count": log.size, "peaks": list(log.peaks)}),
         **{f"records/roots/{number}".encode(): encode(number) for number in range(40)},
     }
     chain.append(transactions[:1], state)
@@ -199,6 +208,16 @@ def chain_cases(directory: Path) -> dict[str, Any]:
         assert receipt is not None
         receipts.append(json.loads(dump_receipt(receipt)))
     tree = StateTree(chain.store)
+
+    def statement_of(height: int, name: bytes = log_key("p-1")) -> Statement:
+        header, certificate = chain.store.header(height), chain.store.certificate(height)
+        assert header is not None
+        assert certificate is not None
+        return Statement(
+            name, chain.store.value(name, height), header, certificate, tree.prove(name, height),
+            handovers_to(chain.store, height),
+        )  # fmt: skip
+
     statements = []
     for height in (1, 3, 5):
         keys = [
@@ -207,14 +226,8 @@ def chain_cases(directory: Path) -> dict[str, Any]:
         ]  # fmt: skip
         for key in keys:
             name = key.encode()
-            header, certificate = chain.store.header(height), chain.store.certificate(height)
-            assert header is not None
-            assert certificate is not None
-            value = chain.store.value(name, height)
-            made_of = Statement(
-                name, value, header, certificate, tree.prove(name, height),
-                handovers_to(chain.store, height),
-            )  # fmt: skip
+            made_of = statement_of(height, name)
+            value = made_of.value
             file = statement_file(made_of)
             statements.append(
                 {
@@ -224,6 +237,16 @@ def chain_cases(directory: Path) -> dict[str, Any]:
                     "file": {"format": file.format, "key": file.key, "statement": file.statement},
                 }
             )
+    pages = []
+    for first, count in ((0, 7), (0, 3), (3, 3), (4, 3), (6, 1), (5, 1)):
+        page = prove_page(leaves, first, count)
+        listed = entries[first : first + count]
+        pages.append(
+            {
+                "first": first, "total": 7, "entries": [entry.said["id"] for entry in listed],
+                "file": msgspec.to_builtins(disclosure_file("p-1", statement_of(5), page, listed)),
+            }
+        )  # fmt: skip
     events = [
         {"id": str(event.cursor), "data": json.loads(event_json(event))}
         for event in events_of(chain.store, 5)
@@ -234,6 +257,7 @@ def chain_cases(directory: Path) -> dict[str, Any]:
         "receipts": receipts,
         "statements": statements,
         "events": events,
+        "disclosures": pages,
     }
     chain.store.close()
     return found

@@ -10,6 +10,7 @@ import createClient, { type Client } from "openapi-fetch";
 import { equal, fromHex, toBase64, toHex } from "./bytes.js";
 import { InvalidProof, type Trust } from "./chain.js";
 import { type Value, same } from "./codec.js";
+import { type Disclosure, verifyDisclosures } from "./disclosures.js";
 import { messages } from "./events.js";
 import { type Proven, type Verified, verifyReceipt, verifyStatement } from "./proofs.js";
 import type { components, paths } from "./schema.js";
@@ -134,6 +135,27 @@ export class Ledger {
       throw new InvalidProof("about another height");
     }
     return proven;
+  }
+
+  /** Who asked for a patient's records: her whole log, oldest first, proven to be whole up to the
+   * height of `atLeast` or later. Throws `InvalidProof` where anything is left out. */
+  async disclosures(subject: string, atLeast = 0): Promise<Disclosure[]> {
+    const entries: Disclosure[] = [];
+    let missing: number | undefined;
+    let cursor: string | undefined;
+    while (missing === undefined || missing > 0) {
+      const query = { subject, proof: true, limit: 1000, ...(cursor === undefined ? {} : { cursor }) };
+      const page = result(await this.api.GET("/v1/disclosures", { params: { query } }));
+      const proven = verifyDisclosures(page.proof, this.trust, subject, atLeast);
+      const end: number = proven.first + proven.entries.length;
+      if (end !== (missing ?? proven.total) || (end > 0 && proven.entries.length === 0)) {
+        throw new InvalidProof("the pages of the list do not adjoin");
+      }
+      entries.unshift(...proven.entries);
+      missing = proven.first;
+      cursor = page.cursor ?? undefined;
+    }
+    return entries;
   }
 
   /**

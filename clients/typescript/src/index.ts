@@ -11,6 +11,7 @@ export {
   checkEvent,
 } from "./client.js";
 export { Malformed, type Value, decode, encode } from "./codec.js";
+export { type Disclosure, type Disclosures, verifyDisclosures } from "./disclosures.js";
 export { type Proven, type Verified, verifyReceipt, verifyStatement } from "./proofs.js";
 export { passkeySignature, publicKey, sign, verify } from "./suites.js";
 export {

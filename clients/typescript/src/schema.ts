@@ -1110,7 +1110,7 @@ export interface components {
          * @description What a patient without a device wants, on a form that she signed.
          */
         Declaration: {
-            act: components["schemas"]["Permit"] | components["schemas"]["Forbid"] | components["schemas"]["Withdraw"] | components["schemas"]["StopRecovery"];
+            act: components["schemas"]["Permit"] | components["schemas"]["Forbid"] | components["schemas"]["Withdraw"] | components["schemas"]["StopRecovery"] | components["schemas"]["Erase"] | components["schemas"]["Keep"] | components["schemas"]["Dispute"] | components["schemas"]["Settle"];
             form: string;
             subject: string;
         };
@@ -1327,6 +1327,19 @@ export interface components {
             subject: string;
         };
         /**
+         * Dispute
+         * @description She says that a record of this node's institution is wrong. ``record``: its name;
+         *         ``statement``: the SHA-256 of her words.
+         */
+        Dispute: {
+            /** @enum {unknown} */
+            act: "dispute";
+            /** @enum {unknown} */
+            reason: "incomplete" | "other" | "outdated" | "wrong-content" | "wrong-patient";
+            record: string;
+            statement: string;
+        };
+        /**
          * DisputeAnswer
          * @description ``statement``: hash of the reasons in words.
          */
@@ -1420,6 +1433,15 @@ export interface components {
             document: string;
             evidence: string;
             subject: string;
+        };
+        /**
+         * Erase
+         * @description She asks that a record of this node's institution be destroyed. ``record``: its name.
+         */
+        Erase: {
+            /** @enum {unknown} */
+            act: "erase";
+            record: string;
         };
         /**
          * ErasureAnswer
@@ -1625,6 +1647,15 @@ export interface components {
             name: string;
             /** Name Zh */
             name_zh: string;
+        };
+        /**
+         * Keep
+         * @description She takes a request to destroy a record back. ``erasure``: its id.
+         */
+        Keep: {
+            /** @enum {unknown} */
+            act: "keep";
+            erasure: string;
         };
         /**
          * LiarModel
@@ -1974,6 +2005,15 @@ export interface components {
             whole: boolean;
             /** Zh */
             zh: string;
+        };
+        /**
+         * Settle
+         * @description She withdraws a dispute.
+         */
+        Settle: {
+            /** @enum {unknown} */
+            act: "settle";
+            dispute: string;
         };
         /**
          * StateEntry
@@ -2423,7 +2463,7 @@ export interface components {
          *         empty, or one for whom she speaks.
          */
         Wish: {
-            act: components["schemas"]["Permit"] | components["schemas"]["Forbid"] | components["schemas"]["Withdraw"] | components["schemas"]["StopRecovery"];
+            act: components["schemas"]["Permit"] | components["schemas"]["Forbid"] | components["schemas"]["Withdraw"] | components["schemas"]["StopRecovery"] | components["schemas"]["Erase"] | components["schemas"]["Keep"] | components["schemas"]["Dispute"] | components["schemas"]["Settle"];
             key: string;
             /** @default  */
             subject: string;

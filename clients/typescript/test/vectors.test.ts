@@ -30,6 +30,7 @@ import {
   toJson,
   verify,
   verifyDelivery,
+  verifyDisclosures,
   verifyReceipt,
   verifyStatement,
 } from "../src/index.js";
@@ -186,6 +187,28 @@ test("an event is held against the receipt of its transaction", () => {
       assert.throws(() => checkEvent(id, { ...data, ...change }, receipt), InvalidProof);
     }
     assert.throws(() => checkEvent("5.0.9", { ...data, cursor: "5.0.9" }, receipt), InvalidProof);
+  }
+});
+
+test("a patient's list is proven whole, and every page of it, and no other list", () => {
+  for (const { file, first, total, entries } of vectors.disclosures) {
+    const proven = verifyDisclosures(file, trust, "p-1");
+    assert.deepEqual([proven.first, proven.total], [first, total]);
+    assert.deepEqual(proven.entries.map((entry) => entry.said["id"]), entries);
+    const refused = [
+      () => verifyDisclosures(file, trust, "p-2"),
+      () => verifyDisclosures(file, trust, "p-1", 99),
+      () => verifyDisclosures({ ...file, first: first + 1 }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, entries: file.entries.slice(1) }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, entries: [...file.entries, file.entries[0]] }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, path: [...file.path, "00".repeat(32)] }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, path: ["00"] }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, before: ["00".repeat(32)] }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, entries: ["wKA="] }, trust, "p-1"),
+      () => verifyDisclosures({ ...file, format: "x" }, trust, "p-1"),
+      () => verifyDisclosures(null, trust, "p-1"),
+    ];
+    for (const attempt of refused) assert.throws(attempt, InvalidProof);
   }
 });
 

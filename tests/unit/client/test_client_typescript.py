@@ -81,7 +81,7 @@ def test_it_compiles_strictly_and_judges_the_vectors_alike(tmp_path_factory, mon
     place = built(tmp_path_factory)
     output = tool("node", "--test", str(place / "test" / "vectors.test.js"))
     assert "# fail 0" in output
-    assert "# pass 16" in output
+    assert "# pass 17" in output
 
 
 def test_it_submits_reads_and_follows_at_a_node(
