@@ -10,9 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ledger.client.webhooks import verify_delivery
+from ledger.crypto.keys import SigningKey
+from ledger.node.clock import now_ms
 from ledger.node.webhooks import courier as couriers
 from ledger.node.webhooks.address import AllowList
+from ledger.node.webhooks.book import Book, Filters
 from ledger.node.webhooks.courier import Courier, Fate
+from ledger.node.webhooks.office import WebhookOffice
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +153,37 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(certificate)
         outcome = await courier.post(f"https://localhost:{port}/", {}, b"{}")
         await courier.close()
     assert (outcome.fate, requests) == (Fate.LATER, [])
+
+
+async def test_an_event_arrives_signed_and_is_believed_by_its_receiver(
+    certificate, service, consent
+):
+    key = SigningKey.generate()
+    async with receiving(certificate, NO_CONTENT) as (port, requests):
+        url = f"https://localhost:{port}/hook"
+        allowed = AllowList([url], ["127.0.0.0/8", "::1/128"])
+        courier = Courier(allowed, str(certificate))
+        office = WebhookOffice(
+            service.chain, service.feed, Book(":memory:"), allowed, courier, lambda: key,
+            clock=now_ms, give_up_s=60,
+        )  # fmt: skip
+        running = asyncio.create_task(office.run())
+        await asyncio.sleep(0)
+        made = office.subscribe(
+            url, Filters(name=("declared",)), None, owner="o", institution="", bound=""
+        )
+        await service.submit([consent("c-1").raw])
+        await service.commit()
+        async with asyncio.timeout(10):
+            while not requests:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await courier.close()
+        office.close()
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
+    headers = {name: value for name, _, value in lines}
+    delivery = verify_delivery(url, headers, body, key.public, subscription=made.id)
+    assert delivery.id == f"{service.chain[:8].hex()}.1.0.0"
+    assert delivery.content["fields"]["consent"] == "c-1"
