@@ -190,11 +190,28 @@ def _status(pointer: Pointer, mark: Proven) -> tuple[Step, str]:
         return Step("status", Verdict.BAD, "the statement is about another entry"), ""
     if not mark.present:
         return Step("status", Verdict.GOOD, "nothing marks the record"), "anchored"
-    entry: Any = mark.value
-    status = entry.get("status") if isinstance(entry, dict) else None
-    if status not in ("superseded", "entered-in-error"):
+    status = status_of(mark.value)
+    if not status:
         return Step("status", Verdict.BAD, "a mark of an unknown kind"), ""
     return Step("status", Verdict.GOOD, f"marked as {status}"), status
+
+
+def status_of(mark: Any) -> str:
+    """The status that `records.find` gives a record with this mark; empty for what is no mark.
+
+    A request to destroy a record closes it, which its mark keeps beside the holder's own words:
+    those prevail until the record is gone. Once it was taken back, the mark says ``anchored``.
+    """
+    if not isinstance(mark, dict):
+        return ""
+    status = mark.get("status")
+    if status not in ("anchored", "superseded", "entered-in-error"):
+        return ""
+    closed = mark.get("closed")
+    how = closed.get("how") if isinstance(closed, dict) else None
+    if closed is not None and how not in ("restricted", "destroyed"):
+        return ""
+    return str(how) if how == "destroyed" or (how and status == "anchored") else str(status)
 
 
 # --- files -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ledger.chain.pointer import Pointer
 from ledger.fhir import elements, times
+from ledger.fhir.disputes import Dispute, dispute_extension, erasure_extension
 from ledger.fhir.elements import EXTENSION, LOINC, MAX_UNSIGNED, Element, coding, concept, present
 from ledger.fhir.labels import ACT_CODE_SYSTEM, CONFIDENTIALITY_SYSTEM
 
@@ -26,9 +27,11 @@ DIGEST_EXTENSION: Final = EXTENSION + "salted-sha-256"
 SIZE_EXTENSION: Final = EXTENSION + "size"
 UNKNOWN_MEDIA: Final = "application/octet-stream"
 
-#: The status of `records.find` → DocumentReference.status. What is not anchored is no document.
+#: The status of `records.find` → DocumentReference.status. What is not anchored is no document, nor
+#: is what was destroyed. A request to destroy a record makes it neither older nor wrong.
 STATUS: Final = {
     "anchored": "current",
+    "restricted": "current",
     "superseded": "superseded",
     "entered-in-error": "entered-in-error",
 }
@@ -60,7 +63,8 @@ class Document:
     block times in milliseconds, of the anchoring and of the last change of the status. ``type``:
     the exact type as ``system|code`` where it was opened, else empty. ``labels``: the sensitivity
     codes where they were opened. ``sha1``: of the bytes, where they are at hand. ``created``: when
-    the holder made the record, milliseconds, where that is known.
+    the holder made the record, milliseconds, where that is known. ``disputes``: those that stand
+    beside it, oldest first.
     """
 
     pointer: Pointer
@@ -71,6 +75,7 @@ class Document:
     labels: tuple[str, ...] = ()
     sha1: bytes = b""
     created: int | None = None
+    disputes: tuple[Dispute, ...] = ()
 
     @property
     def name(self) -> bytes:
@@ -106,10 +111,11 @@ def document_reference(document: Document, base: str) -> Element:
             "id": document.id,
             "meta": present(
                 {
-                    "lastUpdated": elements.instant(document.changed),
+                    "lastUpdated": elements.instant(last_change(document)),
                     "profile": _profiles(document),
                 }
             ),
+            "extension": _beside(document),
             "masterIdentifier": {
                 "use": "usual",
                 "system": elements.URI_SYSTEM,
@@ -129,9 +135,19 @@ def document_reference(document: Document, base: str) -> Element:
     )
 
 
+def last_change(document: Document) -> int:
+    """When the status of a record, or a dispute beside it, changed last; milliseconds."""
+    return max(document.changed, *(dispute.changed for dispute in document.disputes), 0)
+
+
 def _profiles(document: Document) -> list[str]:
-    # MHD leaves out entered-in-error: XDS has no such status.
-    return [MINIMAL_PROFILE] if document.status != "entered-in-error" else []
+    # MHD leaves out entered-in-error: XDS has no such status. And it wants a URL to fetch from.
+    return [MINIMAL_PROFILE] if document.status not in ("entered-in-error", "restricted") else []
+
+
+def _beside(document: Document) -> list[Element]:
+    erasure = [erasure_extension(document.changed)] if document.status == "restricted" else []
+    return [*erasure, *map(dispute_extension, document.disputes)]
 
 
 def _type(text: str) -> Element | None:
@@ -165,7 +181,9 @@ def _attachment(document: Document, base: str) -> Element:
         {
             "extension": [digest, *size],
             "contentType": media_of(pointer),
-            "url": f"{base}/Binary/{document.id}",
+            # What is to be destroyed is not offered any more; whom a legal duty obliges the holder
+            # to serve asks by the record's name.
+            "url": f"{base}/Binary/{document.id}" if document.status != "restricted" else None,
             "size": pointer.size if fits else None,
             "hash": _base64(document.sha1),
             "creation": created,

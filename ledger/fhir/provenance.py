@@ -14,7 +14,8 @@ from typing import Final
 
 from ledger.chain import document as proofs
 from ledger.fhir import elements
-from ledger.fhir.documents import Document, media_of
+from ledger.fhir.disputes import dispute_extension
+from ledger.fhir.documents import Document, last_change, media_of
 from ledger.fhir.elements import TERMINOLOGY, Element, coding, concept, present
 
 SIGNATURE_TYPE: Final = coding(
@@ -40,7 +41,8 @@ def provenance(document: Document, root: bytes, proof: bytes, proven: int) -> El
         {
             "resourceType": "Provenance",
             "id": document.id,
-            "meta": {"lastUpdated": elements.instant(document.changed)},
+            "meta": {"lastUpdated": elements.instant(last_change(document))},
+            "extension": [dispute_extension(dispute) for dispute in document.disputes],
             "target": [
                 {
                     "reference": f"DocumentReference/{document.id}",

@@ -25,8 +25,8 @@ def document_reference(resource: Element) -> Element:
         {
             **_kept(
                 resource,
-                "resourceType", "id", "meta", "status", "type", "category", "subject", "date",
-                "custodian", "securityLabel",
+                "resourceType", "id", "meta", "extension", "status", "type", "category", "subject",
+                "date", "custodian", "securityLabel",
             ),
             "meta": _without_profiles(resource["meta"]),
             "identifier": [resource["masterIdentifier"]],

@@ -22,7 +22,7 @@ from ledger.api.fhir.purpose import HEADERS, needed, purpose_of
 from ledger.api.fhir.requests import url_pairs
 from ledger.api.fhir.shown import Found
 from ledger.api.fhir.sources import CannotAct, Denied, FetchBroken, Fetched, Sources
-from ledger.api.fhir.standing import document_of
+from ledger.api.fhir.standing import there
 from ledger.api.pieces import PieceResponse
 from ledger.api.principal import Kind
 from ledger.fhir import documents as resources
@@ -62,7 +62,7 @@ class Binaries:
 
     async def read(self, caller: Caller, name: str) -> Resource | Response | None:
         found = await self._documents.find(caller, name)
-        document = None if found is None else document_of(caller.service, found)
+        document = None if found is None else there(caller.service, found)
         if found is None or document is None:
             return None
         wrapped = _wants_resource(caller)

@@ -19,7 +19,7 @@ from ledger.api.fhir.offer import Caller, Offer, Operation, Page, Resource
 from ledger.api.fhir.purpose import HEADERS, Purpose, needed, purpose_of
 from ledger.api.fhir.shown import Found, Listing, Memory
 from ledger.api.fhir.sources import CannotAct, Denied, Sources
-from ledger.api.fhir.standing import document_of
+from ledger.api.fhir.standing import DESTROYED, document_of, there
 from ledger.api.principal import Kind
 from ledger.fhir import documents, elements, r5records
 from ledger.fhir.outcome import Issue
@@ -157,7 +157,7 @@ class Documents:
         found = await self.find(caller, name)
         if found is None:
             return None
-        document = document_of(caller.service, found)
+        document = there(caller.service, found)
         return None if document is None else documents.document_reference(document, caller.base)
 
     async def find(self, caller: Caller, name: str) -> Found | None:
@@ -218,7 +218,7 @@ class Documents:
         found = []
         for each in listing.found:
             document = document_of(caller.service, each)
-            if document is not None:
+            if document is not None and document.status != DESTROYED:
                 resource = documents.document_reference(document, caller.base)
                 if all(criterion.met_by(resource) for criterion in criteria):
                     found.append(resource)

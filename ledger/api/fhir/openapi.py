@@ -42,7 +42,7 @@ _REASONS: Final = {
     "404": "There is none, or not for the caller",
     "406": "No such format or version of FHIR",
     "409": "Not as things are now",
-    "410": "The page's link holds no more",
+    "410": "The page's link holds no more, or the record was destroyed",
     "412": "Another version, or more than one match",
     "413": "The body is too large",
     "415": "The body has another media type",
@@ -55,7 +55,7 @@ _REASONS: Final = {
 }
 _ALWAYS: Final = ("400", "401", "403", "406", "421", "429", "500", "503")
 _STATUSES: Final = {
-    "read": ("200", "304", "404"),
+    "read": ("200", "304", "404", "410"),
     "vread": ("200", "304", "404"),
     "search-type": ("200", "410", "413", "415", "422"),
     "create": ("200", "201", "202", "409", "412", "413", "415", "422"),

@@ -16,7 +16,7 @@ from ledger.api.fhir.errors import FhirProblem, not_found
 from ledger.api.fhir.offer import Caller, Offer, Operation, Page, Resource
 from ledger.api.fhir.shown import Found
 from ledger.api.fhir.sources import Sources
-from ledger.api.fhir.standing import document_of, prove, root_of
+from ledger.api.fhir.standing import DESTROYED, document_of, prove, root_of, there
 from ledger.chain.document import DocumentProof, dump_document, examine
 from ledger.chain.handover import Trust
 from ledger.fhir import elements, provenance, r5records
@@ -73,7 +73,10 @@ class Provenances:
 
     async def read(self, caller: Caller, name: str) -> Resource | None:
         found = await self._documents.find(caller, name)
-        return None if found is None else await self._made(caller, found)
+        if found is None:
+            return None
+        there(caller.service, found)
+        return await self._made(caller, found)
 
     async def search(self, caller: Caller, query: Query, place: Any) -> Page:
         names = {
@@ -87,7 +90,8 @@ class Provenances:
             raise FhirProblem(400, Issue("required", "Name a target: DocumentReference/id"))
         matches = []
         for name in sorted(names)[:MAX_TARGETS]:
-            made = await self.read(caller, name)
+            found = await self._documents.find(caller, name)
+            made = None if found is None else await self._made(caller, found)
             if made is not None and query.met_by(made):
                 matches.append(made)
         start = place or 0
@@ -97,7 +101,7 @@ class Provenances:
     async def _made(self, caller: Caller, found: Found) -> Resource | None:
         document = document_of(caller.service, found)
         proof = await self._proof(caller, found)
-        if document is None or proof is None:
+        if document is None or proof is None or document.status == DESTROYED:
             return None
         return provenance.provenance(
             document, root_of(found.shown), dump_document(proof), proof.anchor.header.time

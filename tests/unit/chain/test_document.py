@@ -19,6 +19,7 @@ from ledger.chain.document import (
     examine,
     load_document,
     mark_key,
+    status_of,
 )
 from tests.support.anchored import CONTENT, SALT, Anchored, pointer_of
 from tests.support.chain_fixtures import consent, consortium, patient, pseudonym, service
@@ -173,3 +174,21 @@ async def test_a_file_that_names_another_record_is_refused(anchored):
     )
     with pytest.raises(Malformed, match="another record"):
         load_document(raw)
+
+
+@pytest.mark.parametrize(
+    ("status", "how", "said"),
+    [
+        ("anchored", None, "anchored"),
+        ("anchored", "restricted", "restricted"),
+        ("superseded", "restricted", "superseded"),
+        ("superseded", "destroyed", "destroyed"),
+        ("entered-in-error", None, "entered-in-error"),
+        ("anchored", "opened", ""),
+        ("praised", None, ""),
+    ],
+)
+def test_a_mark_says_what_the_contract_would(status, how, said):
+    mark = {"status": status, "by": b"", **({"closed": {"how": how}} if how else {})}
+    assert status_of(mark) == said
+    assert status_of([mark]) == ""
