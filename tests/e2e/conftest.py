@@ -32,10 +32,12 @@ OBSERVATION = {
     "valueQuantity": {"value": 6.3, "unit": "mmol/l"},
 }
 RECORDS = ("glucose", "potassium", "sodium", "calcium", "chloride")
+#: Of another patient, from years of which the law still keeps one and the other no longer.
+VISITS = {"visit-2018": "2018-05-07", "visit-2003": "2003-06-02"}
 
 
 def fill_vault(consortium: Consortium, node: str) -> None:
-    """Put records of one patient into a hospital's directory before its node starts."""
+    """Put records of two patients into a hospital's directory before its node starts."""
     vault = consortium.node_home(node) / "vault"
     folder = vault / "records"
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,19 +45,24 @@ def fill_vault(consortium: Consortium, node: str) -> None:
         # Every file has another size, by which the tests tell pointers apart.
         content = {**OBSERVATION, "id": name, "note": [{"text": "." * 20 * (number + 1)}]}
         (folder / f"{name}.json").write_text(json.dumps(content))
-    patient = consortium.people["patient-pieter"]
-    (vault / SUBJECTS_FILE).write_text(json.dumps({"Patient/f001": patient.id}))
+    for number, (name, day) in enumerate(VISITS.items(), len(RECORDS)):
+        about = {"subject": {"reference": "Patient/f201"}, "effectiveDateTime": day}
+        content = {**OBSERVATION, **about, "id": name, "note": [{"text": "." * 20 * (number + 1)}]}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    people = {"Patient/f001": "patient-pieter", "Patient/f201": "patient-roel"}
+    subjects = {reference: consortium.people[key].id for reference, key in people.items()}
+    (vault / SUBJECTS_FILE).write_text(json.dumps(subjects))
 
 
 @pytest.fixture(scope="session")
 def consortium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consortium]:
-    """Four validators and an observer, up and ready; East has records of a patient."""
+    """Four validators and an observer, up and ready; East has records of two patients."""
     directory: Path = tmp_path_factory.mktemp("consortium")
     # Enough gas for what people do, and not for a consent of 64 long rules.
     with Consortium(directory, config(observer=True, call_gas=500_000)) as network:
         fill_vault(network, "east-1")
         network.start()
-        anchored = {"event": "records_anchored", "new": len(RECORDS)}
+        anchored = {"event": "records_anchored", "new": len(RECORDS) + len(VISITS)}
         until(
             lambda: any(anchored.items() <= line.items() for line in network.log("east-1")),
             "East anchoring its records",
