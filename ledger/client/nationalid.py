@@ -53,7 +53,7 @@ def normalised(text: str) -> str:
     Raises:
         BadNumber: it is none.
     """
-    plain = unicodedata.normalize("NFKC", text).translate(_SPACES).upper()
+    plain = _plain(text)
     if len(plain) == _OLD_LENGTH:
         _digits(plain)
         if plain[12:] in _CENTENARIANS:
@@ -76,6 +76,22 @@ def normalised(text: str) -> str:
     if check_character(plain[:17]) != plain[17]:
         raise BadNumber("checksum")
     return plain
+
+
+def stands_in(number: str, text: str) -> bool:
+    """Whether a number, good or mistyped, can be read from a text, in any of its writings."""
+    plain = _plain(number)
+    forms = {plain}
+    if len(plain) == LENGTH:
+        forms |= {plain[:17], plain[:6] + plain[8:17]}
+    elif len(plain) == _OLD_LENGTH:
+        forms.add(plain[:6] + "19" + plain[6:])
+    content = _plain(text)
+    return any(len(form) >= _OLD_LENGTH and form in content for form in forms)
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(_SPACES).upper()
 
 
 def _digits(text: str) -> None:

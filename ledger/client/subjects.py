@@ -3,8 +3,8 @@
 The input is CSV with the columns ``reference`` and ``id``: the patient's reference in the
 hospital's own system, and the national id. Beside the output a journal grows, one line for each
 row that is done, with the reference and the pseudonym or the reason why there is none, and never
-the id nor a hash of it. Who starts again goes on behind the journal; the output is written when all
-is done.
+the id nor a hash of it: a reference that has the id in it gets no pseudonym. Who starts again goes
+on behind the journal; the output is written when all is done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 import msgspec
 
-from ledger.client.nationalid import BadNumber, normalised
+from ledger.client.nationalid import BadNumber, normalised, stands_in
 
 BATCH: Final = 256
 MAX_REFERENCE: Final = 256
@@ -64,6 +64,9 @@ def _row(cells: list[str], seen: set[str]) -> _Row:
     reference = cells[0].strip()
     if not 0 < len(reference) <= MAX_REFERENCE or not reference.isprintable():
         return _Row("", None, "reference")
+    if stands_in(cells[1], reference):
+        # The file, the journal and the list of problems would have the id.
+        return _Row("", None, "reference_is_id")
     if reference in seen:
         return _Row(reference, None, "repeated")
     seen.add(reference)

@@ -8,7 +8,6 @@ as bytes, in hex, in base64. One hit would give a person away.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -26,7 +25,7 @@ from ledger.crypto.oprf.threshold import Holders
 
 #: Shorter matches come about by chance.
 WINDOW = 12
-_HEX = re.compile(rb"(?:[0-9a-fA-F]{2}){12,}")
+_HEX = re.compile(rb"[0-9a-fA-F]{16,}")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 
 _DOMAINS = [value for value in vars(hashing).values() if isinstance(value, hashing.Domain)]
@@ -34,6 +33,22 @@ _PLAIN_HASHES: tuple[Callable[[bytes], bytes], ...] = tuple(
     (lambda data, name=name: hashlib.new(name, data, usedforsecurity=False).digest())
     for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3_256", "blake2b")
 )
+
+
+def forms(data: bytes) -> Iterator[bytes]:
+    """Some bytes, and what they say in hex and base64, wherever in a run of such letters it may
+    begin."""
+    yield data
+    for run in _HEX.findall(data):
+        for start in range(2):
+            rest = run[start:]
+            yield bytes.fromhex(rest[: len(rest) // 2 * 2].decode())
+    for run in _BASE64.findall(data):
+        text = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
+        for start in range(4):
+            rest = text[start:]
+            rest = rest[: len(rest) - (len(rest) % 4 == 1)]
+            yield base64.b64decode(rest + b"=" * (-len(rest) % 4))
 
 
 class Loot:
@@ -48,15 +63,8 @@ class Loot:
     def add(self, data: bytes) -> None:
         """Search these too, and what they say in hex and base64."""
         self.size += len(data)
-        self._take(data)
-        for run in _HEX.findall(data):
-            self._take(bytes.fromhex(run.decode()))
-        for run in _BASE64.findall(data):
-            text = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
-            try:
-                self._take(base64.b64decode(text + b"=" * (-len(text) % 4)))
-            except binascii.Error:
-                continue
+        for form in forms(data):
+            self._take(form)
 
     def _take(self, data: bytes) -> None:
         self._windows.update(data[at : at + WINDOW] for at in range(len(data) - WINDOW + 1))

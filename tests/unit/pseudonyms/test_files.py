@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.client.nationalid import BadNumber, check_character, normalised
+from ledger.client.nationalid import BadNumber, check_character, normalised, stands_in
 from ledger.client.subjects import BadFile, make
 
 DAYS = st.integers(0, 36_000).map(lambda days: date(1901, 1, 1) + timedelta(days=days))
@@ -97,6 +97,43 @@ def test_every_good_row_gets_a_pseudonym_and_every_other_a_reason(tmp_path: Path
     ]  # fmt: skip
     assert not (tmp_path / "out.json.journal").exists()
     assert (tmp_path / "out.json").stat().st_mode & 0o077 == 0
+
+
+@given(NUMBERS, st.text(max_size=8), st.sampled_from(["{}", "{}", "Patient/{}", "MRN-{}-2"]))
+def test_a_number_is_recognised_in_a_reference_in_any_of_its_writings(
+    number: str, around: str, form: str
+) -> None:
+    wide = "".join(chr(ord(letter) + 0xFEE0) for letter in number)
+    writings = [
+        number, number.lower(), wide, number[:17], f"{number[:6]} {number[6:14]}-{number[14:]}",
+        number[:6] + number[8:17],
+    ]  # fmt: skip
+    for given_, written in [(number, each) for each in writings] + [(wide, number)]:
+        assert stands_in(given_, form.format(written))
+    assert not stands_in(number, form.format(around))
+    if number[6:8] == "19":
+        assert stands_in(number[:6] + number[8:17], form.format(number))
+
+
+def test_a_cell_too_short_for_an_id_is_found_in_no_reference() -> None:
+    assert not stands_in("", "Patient/1")
+    assert not stands_in("1", "Patient/1")
+
+
+def test_a_reference_that_is_the_id_stands_in_no_file(tmp_path: Path) -> None:
+    good, other = number_of(1), number_of(2)
+    mistyped = good[:17] + ("1" if good[17] != "1" else "2")
+    source = write(
+        tmp_path / "in.csv",
+        [f"Patient/{good},{good}", f"{mistyped},{mistyped}", f"Patient/2,{other}"],
+    )
+    made = make(source, tmp_path / "out.json", fake)
+    assert (made.done, made.problems) == (1, {"reference_is_id": 2})
+    assert json.loads((tmp_path / "out.json").read_text()) == {"Patient/2": fake([other])[0]}
+    source.unlink()
+    assert (tmp_path / "out.json.problems.csv").read_text().splitlines() == [
+        "row,reference,problem", "1,,reference_is_id", "2,,reference_is_id",
+    ]  # fmt: skip
 
 
 class Interrupted(Exception):

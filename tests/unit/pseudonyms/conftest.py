@@ -1,0 +1,3 @@
+from tests.support.chain_fixtures import consortium
+
+__all__ = ["consortium"]
