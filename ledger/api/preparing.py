@@ -19,6 +19,7 @@ from starlette.responses import Response
 from ledger.api import problems
 from ledger.api.bodies import body_of
 from ledger.api.documentation import failures
+from ledger.api.erasures import CASE_ID
 from ledger.api.exchange import JSON, media_type, parse_json, read_body, reply
 from ledger.api.patient_models import PreparedModel
 from ledger.api.principal import Kind, Principal, principal_of
@@ -79,6 +80,8 @@ class StopRecovery(
 
 
 Name = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+#: Id of a request or a dispute.
+Case = Annotated[str, msgspec.Meta(pattern=CASE_ID)]
 
 
 class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="erase", tag_field="act"):
@@ -90,7 +93,7 @@ class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="erase"
 class Keep(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="keep", tag_field="act"):
     """She takes a request to destroy a record back. ``erasure``: its id."""
 
-    erasure: Code
+    erasure: Case
 
 
 class Dispute(
@@ -109,7 +112,7 @@ class Settle(
 ):
     """She withdraws a dispute."""
 
-    dispute: Code
+    dispute: Case
 
 
 Act = Permit | Forbid | Withdraw | StopRecovery | Erase | Keep | Dispute | Settle
