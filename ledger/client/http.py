@@ -17,7 +17,8 @@ import msgspec
 
 from ledger.chain.codec import Malformed, Value
 from ledger.chain.receipt import Receipt
-from ledger.client import requests
+from ledger.client import blocks, requests
+from ledger.client.blocks import FinalTransaction
 from ledger.client.requests import MAX_ANSWER_BYTES, SUBMISSIONS, Entry, Request, Submitted
 
 T = TypeVar("T")
@@ -233,6 +234,10 @@ class Client:
     def block(self, height: int | None = None) -> dict[str, Any]:
         return self.send(requests.block(height))
 
+    def transaction(self, tx_id: bytes, wait: float = 0) -> FinalTransaction:
+        """A final transaction and what came out of it, as the node says."""
+        return self.send(blocks.transaction(tx_id, wait))
+
     def lines(self, path: str, params: Sequence[tuple[str, str]]) -> Generator[str, None, None]:
         """The lines of a stream until it ends or breaks (`NodeUnreachable`); raises `NodeRefused`
         where the node does not begin one."""
@@ -322,6 +327,10 @@ class AsyncClient:
 
     async def block(self, height: int | None = None) -> dict[str, Any]:
         return await self.send(requests.block(height))
+
+    async def transaction(self, tx_id: bytes, wait: float = 0) -> FinalTransaction:
+        """A final transaction and what came out of it, as the node says."""
+        return await self.send(blocks.transaction(tx_id, wait))
 
     async def lines(
         self, path: str, params: Sequence[tuple[str, str]]

@@ -22,6 +22,7 @@ from ledger.chain.receipt import Verified
 from ledger.chain.statement import Proven
 from ledger.chain.transaction import Call
 from ledger.client import lists
+from ledger.client.blocks import ProvenBlock
 from ledger.client.builder import Account
 from ledger.client.following import EventLines, ProvenEvent, Told, stream_params
 from ledger.client.http import (
@@ -32,6 +33,7 @@ from ledger.client.http import (
     Token,
     refused_submissions,
 )
+from ledger.client.patients import Act, Prepared
 from ledger.client.proven import WINDOW, NotAccepted, Procedure, Prover
 from ledger.client.requests import Request
 from ledger.client.verify import trust_in
@@ -140,6 +142,28 @@ class Ledger:
             yield from found
             first = found[-1].height + 1
 
+    def block(self, height: int | None = None) -> ProvenBlock:
+        """A whole final block, the newest by default: its transactions without their signatures,
+        and what came out of each; raises `InvalidProof`."""
+        return self._run(self._prover.block(height))
+
+    def prepare(self, key: bytes, act: Act, subject: str) -> Prepared:
+        """Have the node prepare what a patient wants (`ledger.client.patients`) for her to sign.
+
+        Args:
+            key: the wire public key that will sign, one of those of who is signed in.
+            subject: for whom: her pseudonym, or of one for whom she speaks.
+
+        Raises:
+            NotAsked: the node prepared something else; do not sign it.
+        """
+        return self._run(self._prover.prepare(key, act, subject))
+
+    def declare(self, account: Account, act: Act, subject: str, wait: float = WAIT_S) -> Verified:
+        """Have it prepared, sign and submit it, and what is proven to have come out. Raises
+        `NotAsked`, `NotAccepted`."""
+        return self._run(self._prover.declare(account, act, subject, wait))
+
     def disclosures(self, subject: str, *, at_least: int = 0) -> list[Entry]:
         """Who asked for a patient's records: her whole log, oldest first, proven to be whole up to
         `newest`; raises `InvalidProof`."""
@@ -177,7 +201,7 @@ class Ledger:
 
     def listed(self, name: str, page: int = 100, **about: Any) -> Iterator[dict[str, Any]]:
         """All lines of a list, newest first, page by page. **Unverified.** ``name``:
-        ``disclosures``, ``emergencies``, ``findings`` or ``consents``."""
+        ``disclosures``, ``emergencies``, ``findings``, ``consents`` or ``cases``."""
         cursor: str | None = None
         while True:
             found = self.unverified.send(lists.listing(name, cursor, page, **about))
@@ -270,6 +294,20 @@ class AsyncLedger:
             for header in found:
                 yield header
             first = found[-1].height + 1
+
+    async def block(self, height: int | None = None) -> ProvenBlock:
+        """As `Ledger.block`."""
+        return await self._run(self._prover.block(height))
+
+    async def prepare(self, key: bytes, act: Act, subject: str) -> Prepared:
+        """As `Ledger.prepare`."""
+        return await self._run(self._prover.prepare(key, act, subject))
+
+    async def declare(
+        self, account: Account, act: Act, subject: str, wait: float = WAIT_S
+    ) -> Verified:
+        """As `Ledger.declare`."""
+        return await self._run(self._prover.declare(account, act, subject, wait))
 
     async def disclosures(self, subject: str, *, at_least: int = 0) -> list[Entry]:
         """As `Ledger.disclosures`."""

@@ -62,7 +62,7 @@ def _params(cursor: str | None, limit: int, about: dict[str, Any]) -> dict[str, 
 def listing(
     name: str, cursor: str | None = None, limit: int = 100, **about: Any
 ) -> Request[ListPage]:
-    """One page of ``disclosures``, ``emergencies``, ``findings`` or ``consents``.
+    """One page of ``disclosures``, ``emergencies``, ``findings``, ``consents`` or ``cases``.
 
     Args:
         about: what the interface takes, such as ``institution="city"`` and ``since=`` in ms.

@@ -19,7 +19,8 @@ from ledger.chain.handover import InvalidProof, Trust
 from ledger.chain.receipt import Verified
 from ledger.chain.statement import Proven
 from ledger.chain.transaction import Call, decode_transaction
-from ledger.client import lists, requests
+from ledger.client import blocks, lists, patients, requests
+from ledger.client.blocks import BlockPage, FinalTransaction, ProvenBlock
 from ledger.client.builder import Account, build
 from ledger.client.following import ProvenEvent, Told, check_event
 from ledger.client.requests import Request, Submitted
@@ -169,6 +170,47 @@ class Prover:
                 raise InvalidProof(f"header {header.height} is not of this chain")
             expected = header.parent
         return found
+
+    def block(self, height: int | None = None) -> Procedure[ProvenBlock]:
+        """A whole block, page by page: no transaction of it is left out.
+
+        Raises:
+            InvalidProof: these are not the transactions and results of the block.
+        """
+        header = yield from self.header(height)
+        found: list[FinalTransaction] = []
+        size: int | None = None
+        while size is None or len(found) < size:
+            page: BlockPage = yield blocks.page(header.height, len(found))
+            if not page.transactions and len(found) < page.size:
+                raise Malformed("an empty page of a block")
+            size = page.size
+            found += page.transactions
+        blocks.check_block(header, found)
+        return ProvenBlock(header, found)
+
+    def prepare(self, key: bytes, act: patients.Act, subject: str) -> Procedure[patients.Prepared]:
+        """A transaction that does what a patient wants and nothing else, for her to sign.
+
+        Raises:
+            NotAsked: the node prepared something else.
+            InvalidProof: it cannot prove how far the chain is.
+        """
+        header = yield from self.header()
+        height = max(header.height, self.newest.height if self.newest else 0)
+        prepared: patients.Prepared = yield patients.prepare(
+            self.trust.chain, height, key, act, subject
+        )
+        return prepared
+
+    def declare(
+        self, account: Account, act: patients.Act, subject: str, wait: float
+    ) -> Procedure[Verified]:
+        """Have what a patient wants prepared, sign and submit it; raises as `prepare` and `submit`
+        do."""
+        prepared = yield from self.prepare(account.public, act, subject)
+        (verified,) = yield from self.submit([prepared.sign(account)], wait)
+        return verified
 
     def event(self, told: Told) -> Procedure[ProvenEvent]:
         """An event of a stream, held against the receipt of its transaction.

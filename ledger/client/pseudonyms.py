@@ -108,7 +108,7 @@ def begin(domain: str) -> Request[int]:
     def read(body: bytes) -> int:
         try:
             return msgspec.json.decode(body, type=dict[str, int])["ceremony"]
-        except (msgspec.DecodeError, KeyError) as error:
+        except (msgspec.DecodeError, KeyError, RecursionError, UnicodeError) as error:
             raise Malformed(f"not the number of a ceremony: {error}") from None
 
     body = msgspec.json.encode({"domain": domain})
@@ -124,7 +124,7 @@ def overview() -> Request[dict[str, object]]:
     def read(body: bytes) -> dict[str, object]:
         try:
             return msgspec.json.decode(body, type=dict[str, object])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise Malformed(f"not an overview of keys: {error}") from None
 
     return Request("GET", "/v1/pseudonyms", read)

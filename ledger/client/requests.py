@@ -146,22 +146,21 @@ def _read_map(body: bytes) -> dict[str, Any]:
     return _json(body, dict[str, Any])
 
 
-def _waiting(wait: float) -> dict[str, str]:
+def waiting(wait: float) -> dict[str, str]:
+    """The parameter by which a node waits so many seconds."""
     return {"wait": f"{wait:g}"} if wait else {}
 
 
 def submit(raws: Sequence[bytes], wait: float) -> Request[list[Submitted]]:
     """Submit raw envelopes, 1 to 1,000 of them."""
     return Request(
-        "POST", SUBMISSIONS, read_submissions, _waiting(wait), encode(list(raws)),
+        "POST", SUBMISSIONS, read_submissions, waiting(wait), encode(list(raws)),
         "application/msgpack", (200, 202), wait,
     )  # fmt: skip
 
 
 def receipt(tx_id: bytes, wait: float) -> Request[Receipt]:
-    return Request(
-        "GET", f"/v1/receipts/{tx_id.hex()}", load_receipt, _waiting(wait), patience=wait
-    )
+    return Request("GET", f"/v1/receipts/{tx_id.hex()}", load_receipt, waiting(wait), patience=wait)
 
 
 def state(contract: str, key: str, height: int | None, proof: bool) -> Request[Entry]:
