@@ -44,6 +44,8 @@ def forms(data: bytes) -> Iterator[bytes]:
             rest = run[start:]
             yield bytes.fromhex(rest[: len(rest) // 2 * 2].decode())
     for run in _BASE64.findall(data):
+        if _HEX.fullmatch(run):
+            continue  # by chance no base64 has such letters alone
         text = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
         for start in range(4):
             rest = text[start:]
