@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from ledger.chain.block import Certificate, Header
 from ledger.contracts.blocks import Executed
 from ledger.node.net.connection import Traffic
+from ledger.node.webhooks.standing import Standing
 
 
 class PeerTraffic(Collector):
@@ -37,6 +38,38 @@ class PeerTraffic(Collector):
         yield size
 
 
+class Deliveries(Collector):
+    """How deliveries to systems and to patients stand, read when somebody asks."""
+
+    def __init__(self) -> None:
+        #: Gives each subscription and lane with its kind, ``webhook`` or ``notification``.
+        self.source: Callable[[], Sequence[tuple[str, Standing]]] = tuple
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """By kind and subscription; a lane of messages is a subscription, too."""
+        labels = ("kind", "subscription")
+        taken = CounterMetricFamily(
+            "ledger_deliveries", "Events that receivers have taken.", None, labels
+        )
+        refused, failures, suspended, age = (
+            GaugeMetricFamily(f"ledger_{name}", text, None, labels)
+            for name, text in (
+                ("deliveries_refused", "Events that were refused for good and are kept aside."),
+                ("delivery_failures", "Failed attempts at the event that waits."),
+                ("deliveries_suspended", "1 where deliveries are suspended."),
+                ("delivery_age_seconds", "Since the block of the event that waits; 0: none does."),
+            )
+        )
+        for kind, standing in self.source():
+            names = (kind, standing.id)
+            taken.add_metric(names, standing.delivered)
+            refused.add_metric(names, standing.refused)
+            failures.add_metric(names, standing.failures)
+            suspended.add_metric(names, standing.suspended)
+            age.add_metric(names, standing.age_s)
+        yield from (taken, refused, failures, suspended, age)
+
+
 class Metrics:
     """One registry per node, so that several nodes can live in one test process."""
 
@@ -46,6 +79,8 @@ class Metrics:
         GCCollector(registry=self.registry)
         self.peer_traffic = PeerTraffic()
         self.registry.register(self.peer_traffic)
+        self.deliveries = Deliveries()
+        self.registry.register(self.deliveries)
         self.height = self._gauge("height", "Height of the newest final block.")
         self.view = self._gauge("view", "View of the height that is being decided.")
         self.block_time = self._gauge("block_time_seconds", "Time of the newest final block.")

@@ -387,6 +387,7 @@ class Node:
         spawn(self._expiry.run())
         spawn(self._feed.keep_indexed())
         if self._outreach is not None:
+            self.metrics_.deliveries.source = self._outreach.standing
             for job in self._outreach.jobs():
                 spawn(job)
         spawn(self.neighbourhood.keep_fed(lambda: not self._joining.vouched))
@@ -444,6 +445,7 @@ class Node:
         if self._desk is not None:
             self._desk.close()
         if self._outreach is not None:
+            self.metrics_.deliveries.source = tuple
             await self._outreach.close()
         self._feed.close()
 

@@ -19,6 +19,7 @@ from ledger.node.webhooks.book import Book
 from ledger.node.webhooks.courier import Courier
 from ledger.node.webhooks.office import WebhookOffice
 from ledger.node.webhooks.signing import signed_headers
+from ledger.node.webhooks.standing import Standing
 
 HOUR_S = 3600
 
@@ -107,6 +108,14 @@ class Outreach:
         """What runs as long as the node does."""
         parts = (self._teller, self.webhooks, self.notifier)
         return [part.run() for part in parts if part is not None]
+
+    def standing(self) -> list[tuple[str, Standing]]:
+        """How deliveries stand, those to systems and those to patients."""
+        parts = {"webhook": self.webhooks, "notification": self.notifier}
+        return [
+            (kind, one) for kind, part in parts.items() if part is not None
+            for one in part.standing()
+        ]  # fmt: skip
 
     async def close(self) -> None:
         """Let go of files and connections."""

@@ -18,6 +18,7 @@ from ledger.node.notifications.notices import heard, home_of, notice_of
 from ledger.node.webhooks.book import Book, Filters, Subscription
 from ledger.node.webhooks.courier import Outcome
 from ledger.node.webhooks.dispatch import Dispatcher
+from ledger.node.webhooks.standing import Standing
 
 URGENT: Final = "urgent"
 ORDINARY: Final = "ordinary"
@@ -79,6 +80,10 @@ class Notifier:
     def lanes(self) -> list[Subscription]:
         """How each lane goes."""
         return self._book.all()
+
+    def standing(self) -> list[Standing]:
+        """How far patients have been told."""
+        return self._dispatcher.standing()
 
     async def run(self) -> None:
         """Tell until cancelled. A lane that was suspended, because the gateway said that it is gone

@@ -180,6 +180,13 @@ class Book:
         )
         return [msgspec.json.decode(row[0], type=Dead) for row in rows]
 
+    def count_dead(self, id_: str) -> int:
+        """How many refused events are kept."""
+        row = self._database.execute(
+            "SELECT count(*) FROM dead WHERE subscription = ?", (id_,)
+        ).fetchone()
+        return int(row[0])
+
     def forget_dead(self, id_: str) -> None:
         self._database.execute("DELETE FROM dead WHERE subscription = ?", (id_,))
 

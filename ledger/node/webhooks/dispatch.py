@@ -20,6 +20,7 @@ from ledger.node.answers import Cursor, LedgerEvent, parse_cursor
 from ledger.node.events import EventFeed, Passed
 from ledger.node.webhooks.book import ACTIVE, MAX_DEAD, SUSPENDED, Book, Dead, Subscription
 from ledger.node.webhooks.courier import Fate, Outcome
+from ledger.node.webhooks.standing import Standing
 
 _log = structlog.get_logger(__name__)
 
@@ -71,6 +72,8 @@ class Dispatcher:
         self._sleep = sleep
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running = False
+        #: Block time, in ms, of the event that each subscription waits with.
+        self._waiting: dict[str, int] = {}
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -95,6 +98,7 @@ class Dispatcher:
 
     def stop(self, id_: str) -> None:
         """Leave a subscription alone."""
+        self._waiting.pop(id_, None)
         task = self._tasks.pop(id_, None)
         if task is not None:
             task.cancel()
@@ -127,6 +131,7 @@ class Dispatcher:
 
     async def _deliver(self, id_: str, event: LedgerEvent) -> bool:
         """Offer an event until it is taken or kept aside; False where the subscription ends."""
+        self._waiting[id_] = event.time
         while True:
             subscription = self.book.get(id_)
             if subscription is None or subscription.status != ACTIVE:
@@ -136,6 +141,7 @@ class Dispatcher:
                 await self._sleep(wait_ms / 1000)
             outcome = await self._send(subscription, event)
             if outcome is None:
+                self._waiting.pop(id_, None)
                 return True
             if outcome.fate is Fate.TAKEN:
                 self._moved(subscription, event.cursor, delivered=1)
@@ -180,6 +186,7 @@ class Dispatcher:
         return True
 
     def _moved(self, subscription: Subscription, cursor: Cursor, *, delivered: int) -> None:
+        self._waiting.pop(subscription.id, None)
         changes = {"cursor": str(cursor), "attempts": 0, "failing_since": 0, "next_attempt": 0}
         if delivered:
             changes |= {
@@ -188,6 +195,22 @@ class Dispatcher:
                 "last_delivery": self._clock(),
             }
         self.book.change(subscription.id, **changes)
+
+    def standing(self) -> list[Standing]:
+        """How each subscription of the book stands."""
+        now = self._clock()
+        return [
+            Standing(
+                one.id, one.delivered, self.book.count_dead(one.id), one.attempts,
+                one.status == SUSPENDED, self._age_ms(one, now) / 1000,
+            )
+            for one in self.book.all()
+        ]  # fmt: skip
+
+    def _age_ms(self, subscription: Subscription, now: int) -> int:
+        # A subscription that was suspended before the start has nothing but when it began to fail.
+        since = self._waiting.get(subscription.id, subscription.failing_since)
+        return max(0, now - since) if since else 0
 
     def _suspend(self, id_: str, why: str) -> None:
         if self.book.change(id_, status=SUSPENDED, reason=why) is not None:

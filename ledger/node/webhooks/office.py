@@ -13,6 +13,7 @@ from ledger.node.webhooks.book import Book, Dead, Filters, Subscription
 from ledger.node.webhooks.courier import Courier, Outcome
 from ledger.node.webhooks.dispatch import Dispatcher
 from ledger.node.webhooks.signing import signed_headers
+from ledger.node.webhooks.standing import Standing
 
 
 class WebhookOffice:
@@ -94,6 +95,10 @@ class WebhookOffice:
 
     def dead(self, id_: str) -> list[Dead]:
         return self._book.dead(id_)
+
+    def standing(self) -> list[Standing]:
+        """How deliveries stand."""
+        return self._dispatcher.standing()
 
     async def _send(self, subscription: Subscription, event: LedgerEvent) -> Outcome:
         body = event_json(event)

@@ -41,6 +41,9 @@ def reaching(consortium):
             clock=lambda: 0, block_time=lambda: 0,
         )  # fmt: skip
         found = (made.webhooks is not None, made.notifier is not None, len(jobs := made.jobs()))
+        lanes = [("notification", "ordinary"), ("notification", "urgent")]
+        told = [(kind, standing.id) for kind, standing in made.standing()]
+        assert told == (lanes if made.notifier is not None else [])
         for job in jobs:
             job.close()
         await made.close()

@@ -21,6 +21,7 @@ from ledger.node.webhooks.book import MAX_SUBSCRIPTIONS, Book, Filters, TooMany
 from ledger.node.webhooks.courier import TAKEN, Fate, Outcome, outcome_of
 from ledger.node.webhooks.dispatch import Dispatcher, pause
 from ledger.node.webhooks.signing import signed_headers
+from ledger.node.webhooks.standing import Standing
 from tests.support.toldchain import ToldChain
 
 NOW = 1_767_225_600_000
@@ -150,6 +151,32 @@ async def test_a_receiver_that_stays_away_is_suspended_and_can_be_resumed_withou
         await until(lambda: book.get(id_).delivered == 4)
     assert receiver.given[-3:] == EVENTS[1:]
     assert book.dead(id_) == []
+
+
+async def test_how_deliveries_stand_is_told_from_the_block_of_what_waits(chain):
+    book, receiver = Book(":memory:"), Receiver(TAKEN, *[LATER] * 100)
+    id_ = subscribed(book)
+    since = chain.header(2).time
+    async with dispatching(chain, book, receiver, give_up_s=60) as (dispatcher, _):
+        await until(lambda: book.get(id_).status == "suspended")
+        (standing,) = dispatcher.standing()
+        assert standing[:5] == (id_, 1, 0, book.get(id_).attempts, True)
+        assert standing.failures > 3
+        assert standing.age_s == (receiver.now - since) / 1000
+        receiver.now += 5_000
+        assert dispatcher.standing()[0].age_s == standing.age_s + 5
+        # Where nothing else is known, it is from when it began to fail.
+        (restarted,) = Dispatcher(
+            EventFeed(chain), book, receiver.send, clock=lambda: receiver.now, give_up_s=60
+        ).standing()
+        assert restarted.age_s == (receiver.now - book.get(id_).failing_since) / 1000 > 5
+        receiver.answers = [REFUSED] * dispatch.REFUSALS
+        dispatcher.resume(id_)
+        await until(lambda: book.get(id_).delivered == 3)
+        assert dispatcher.standing() == [Standing(id_, 3, 1, 0, False, 0.0)]
+        dispatcher.stop(id_)
+        book.remove(id_)
+        assert dispatcher.standing() == []
 
 
 async def test_an_event_that_is_refused_again_and_again_is_kept_aside_and_holds_nobody_up(chain):
