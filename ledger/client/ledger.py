@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 import httpx
 
 from ledger.chain.block import Header
+from ledger.chain.ceremonies import Epoch
 from ledger.chain.disclosures import Entry
 from ledger.chain.genesis import Genesis
 from ledger.chain.handover import Trust
@@ -164,6 +165,11 @@ class Ledger:
         `NotAsked`, `NotAccepted`."""
         return self._run(self._prover.declare(account, act, subject, wait))
 
+    def pseudonym_key(self, domain: str, *, at_least: int = 0) -> Epoch | None:
+        """How the key of a domain of pseudonyms is held now, proven, for
+        `ledger.client.pseudonyms.Deriver`; None where there is none. Raises `InvalidProof`."""
+        return self._run(self._prover.pseudonym_key(domain, at_least))
+
     def disclosures(self, subject: str, *, at_least: int = 0) -> list[Entry]:
         """Who asked for a patient's records: her whole log, oldest first, proven to be whole up to
         `newest`; raises `InvalidProof`."""
@@ -308,6 +314,10 @@ class AsyncLedger:
     ) -> Verified:
         """As `Ledger.declare`."""
         return await self._run(self._prover.declare(account, act, subject, wait))
+
+    async def pseudonym_key(self, domain: str, *, at_least: int = 0) -> Epoch | None:
+        """As `Ledger.pseudonym_key`."""
+        return await self._run(self._prover.pseudonym_key(domain, at_least))
 
     async def disclosures(self, subject: str, *, at_least: int = 0) -> list[Entry]:
         """As `Ledger.disclosures`."""

@@ -11,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
+from ledger.chain import ceremonies
 from ledger.chain.block import Header
+from ledger.chain.ceremonies import Epoch
 from ledger.chain.codec import Malformed
 from ledger.chain.constitution import VALIDATORS_KEY
 from ledger.chain.disclosures import Disclosures, Entry, verify_disclosures
@@ -188,6 +190,22 @@ class Prover:
             found += page.transactions
         blocks.check_block(header, found)
         return ProvenBlock(header, found)
+
+    def pseudonym_key(self, domain: str, at_least: int = 0) -> Procedure[Epoch | None]:
+        """How the key of a domain of pseudonyms is held now, None where there is none; raises as
+        `state` does."""
+        current = yield from self.state(ceremonies.CONTRACT, f"current/{domain}", at_least=at_least)
+        if not current.present:
+            return None
+        number = current.value
+        if not isinstance(number, int):
+            raise Malformed("an epoch without a number")
+        # An epoch is never changed, so it does not matter of which height this answer is.
+        found = yield from self.state(ceremonies.CONTRACT, f"epochs/{domain}/{number}")
+        epoch = ceremonies.epoch_of(found.value)
+        if epoch.domain != domain:
+            raise Malformed("an epoch of another key")
+        return epoch
 
     def prepare(self, key: bytes, act: patients.Act, subject: str) -> Procedure[patients.Prepared]:
         """A transaction that does what a patient wants and nothing else, for her to sign.
