@@ -40,11 +40,17 @@ class Member:
         self.home = net.directory / name
         self.home.mkdir(parents=True, exist_ok=True)
         self.keys = [key_of(name)]
-        self.safe = Safe(self.home / "pseudonyms", lambda: self.keys)
-        self.party = Party(name, self.safe)
+        self.safe = Safe(self.home / "pseudonyms", lambda: self.keys, net.random)
+        self.party = Party(name, self.safe, net.random)
         self.usage = Usage(self.home / "pseudonyms" / "usage.db")
         self.evaluator = Evaluator(
-            name, net.world.chain, net.moment, self.quota, self.party, lambda: self.usage
+            name,
+            net.world.chain,
+            net.moment,
+            self.quota,
+            self.party,
+            lambda: self.usage,
+            net.random,
         )
         self.bends = lambda reply: reply
         self.jobs: list[asyncio.Task[None]] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from random import SystemRandom
 from typing import Final
 
 import structlog
@@ -79,7 +78,6 @@ class Asker:
         self._send = send
         self._entropy = entropy
         self._patience = patience
-        self._chance = SystemRandom()
 
     async def gather(self, domain: str, elements: Sequence[bytes]) -> Gathered:
         """As many good answers as it takes, or all that can be had.
@@ -128,7 +126,7 @@ class Asker:
     def _order(self, epoch: Epoch) -> list[int]:
         """This node first, which costs no way; the others by chance, to share the work."""
         others = [index for index, node in epoch.nodes.items() if node != self._node]
-        self._chance.shuffle(others)
+        others.sort(key=lambda _: self._entropy(8))
         own = epoch.index(self._node)
         return others if own is None else [own, *others]
 

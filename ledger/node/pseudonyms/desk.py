@@ -67,7 +67,7 @@ class PseudonymDesk:
         self._chain = chain
         self._reads = reads
         self._perform = perform
-        self._safe = Safe(self._directory, lambda: keys.held)
+        self._safe = Safe(self._directory, lambda: keys.held, entropy)
         party = Party(home.node, self._safe, entropy)
         self._usage: Usage | None = None
         self._opening = threading.Lock()

@@ -7,7 +7,6 @@ charged to anybody. The order matters: a refusal tells an outsider nothing about
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -76,7 +75,7 @@ class Evaluator:
         quota: Callable[[str, str], int],
         party: Party,
         usage: Callable[[], Usage],
-        entropy: Entropy = secrets.token_bytes,
+        entropy: Entropy,
     ) -> None:
         self._node = node
         self._chain = chain

@@ -7,7 +7,6 @@ leaves, so that a crash in between costs nothing and never has it say two differ
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +43,7 @@ class Party:
         entropy: random bytes.
     """
 
-    def __init__(self, node: str, safe: Safe, entropy: Entropy = secrets.token_bytes) -> None:
+    def __init__(self, node: str, safe: Safe, entropy: Entropy) -> None:
         self._node = node
         self._safe = safe
         self._entropy = entropy

@@ -8,7 +8,6 @@ the signing key, and are as well guarded as that key is. A file is bound to its 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -34,8 +33,7 @@ class SafeUnusable(Exception):
     """Secrets that cannot be read or written; the text names the file and nothing that is in it."""
 
 
-def _seal(key: bytes, name: str, secret: bytes) -> bytes:
-    nonce = secrets.token_bytes(_NONCE)
+def _seal(key: bytes, name: str, secret: bytes, nonce: bytes) -> bytes:
     box = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(secret, name.encode(), nonce, key)
     return nonce + bytes(box)
 
@@ -54,10 +52,17 @@ class Safe:
     Args:
         directory: made at the first secret.
         keys: the signing keys that the node holds now.
+        entropy: random bytes, for keys and nonces.
     """
 
-    def __init__(self, directory: Path, keys: Callable[[], Sequence[SigningKey]]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        keys: Callable[[], Sequence[SigningKey]],
+        entropy: Callable[[int], bytes],
+    ) -> None:
         self._directory = directory
+        self._entropy = entropy
         self._keys = keys
 
     def put(self, name: str, secret: bytes) -> None:
@@ -70,7 +75,7 @@ class Safe:
         key = self._storage_key(make=True)
         assert key is not None
         try:
-            write_private(path, _seal(key, name, secret))
+            write_private(path, _seal(key, name, secret, self._entropy(_NONCE)))
         except OSError as error:
             raise SafeUnusable(f"{path}: {error.strerror}") from None
 
@@ -124,12 +129,12 @@ class Safe:
             wraps = {}
         except (OSError, msgspec.DecodeError) as error:
             raise SafeUnusable(f"{path}: {error}") from None
-        found = secrets.token_bytes(_KEY_BYTES) if not wraps else self._unwrapped(wraps, held)
+        found = self._entropy(_KEY_BYTES) if not wraps else self._unwrapped(wraps, held)
         if found is None:
             raise SafeUnusable(f"{path}: none of the keys of this node opens it")
         if set(held) - set(wraps):
             wraps |= {
-                public: _seal(key, _WRAPS, found).hex()
+                public: _seal(key, _WRAPS, found, self._entropy(_NONCE)).hex()
                 for public, key in held.items()
                 if public not in wraps
             }

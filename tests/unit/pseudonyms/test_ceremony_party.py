@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_bytes
 
 import pytest
 
@@ -128,7 +129,9 @@ def test_a_crash_before_the_dealing_is_sent_leads_to_the_same_dealing(net: Net) 
     number = net.open()
     net.step(number)
     first = net.members["city-1"].next(number)
-    again = Party("city-1", net.members["city-1"].safe).next(net.board, number, net.world.time)
+    again = Party("city-1", net.members["city-1"].safe, net.random).next(
+        net.board, number, net.world.time
+    )
     assert first is not None
     assert again is not None
     assert again.arguments["commitments"] == first.arguments["commitments"]
@@ -171,7 +174,7 @@ def key(number: int) -> SigningKey:
 
 
 def test_secrets_are_sealed_and_open_with_the_signing_key(tmp_path: Path) -> None:
-    safe = Safe(tmp_path / "p", lambda: [key(1)])
+    safe = Safe(tmp_path / "p", lambda: [key(1)], token_bytes)
     safe.put("share-a-1", b"very secret")
     assert safe.get("share-a-1") == b"very secret"
     assert safe.get("share-a-2") is None
@@ -179,18 +182,18 @@ def test_secrets_are_sealed_and_open_with_the_signing_key(tmp_path: Path) -> Non
         assert b"very secret" not in path.read_bytes()
         assert path.stat().st_mode & 0o077 == 0
     with pytest.raises(SafeUnusable):
-        Safe(tmp_path / "p", lambda: [key(2)]).get("share-a-1")
+        Safe(tmp_path / "p", lambda: [key(2)], token_bytes).get("share-a-1")
 
 
 def test_a_new_signing_key_opens_what_the_old_one_sealed(tmp_path: Path) -> None:
-    Safe(tmp_path, lambda: [key(1)]).put("share-a-1", b"s")
-    Safe(tmp_path, lambda: [key(1), key(2)]).rewrap()
-    assert Safe(tmp_path, lambda: [key(2)]).get("share-a-1") == b"s"
+    Safe(tmp_path, lambda: [key(1)], token_bytes).put("share-a-1", b"s")
+    Safe(tmp_path, lambda: [key(1), key(2)], token_bytes).rewrap()
+    assert Safe(tmp_path, lambda: [key(2)], token_bytes).get("share-a-1") == b"s"
 
 
 @pytest.mark.parametrize("cut", [0, 10, 30, -1])
 def test_a_changed_box_or_one_under_another_name_does_not_open(tmp_path: Path, cut: int) -> None:
-    safe = Safe(tmp_path, lambda: [key(1)])
+    safe = Safe(tmp_path, lambda: [key(1)], token_bytes)
     safe.put("share-a-1", b"s" * 40)
     box = tmp_path / "share-a-1.box"
     (tmp_path / "share-a-2.box").write_bytes(box.read_bytes())
@@ -204,4 +207,4 @@ def test_a_changed_box_or_one_under_another_name_does_not_open(tmp_path: Path, c
 @pytest.mark.parametrize("name", ["../x-1", "share", "share-a-", "Share-a-1", "share-a/b-1"])
 def test_names_lead_nowhere_else(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
-        Safe(tmp_path, lambda: [key(1)]).put(name, b"s")
+        Safe(tmp_path, lambda: [key(1)], token_bytes).put(name, b"s")
