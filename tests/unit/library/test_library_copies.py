@@ -14,7 +14,7 @@ from ledger.node.setup.config import InstitutionKind, PersonRole
 
 TREES = {name: ast.parse(source) for name, source in library_sources().items()}
 #: Contracts whose parameters are numbers with bounds, for all or for one county, repeat these.
-OF_PARAMETERS = ("amend", "checked", "merged", "terms_at")
+OF_PARAMETERS = ("amend", "checked", "merged", "terms_at", "terms_of")
 #: Roles that the chain gives and no configuration can.
 BY_VOTE_ONLY = {"node"}
 
@@ -42,9 +42,17 @@ def constants(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", OF_PARAMETERS)
 def test_parameters_by_county_mean_the_same_in_every_contract(name: str) -> None:
-    with_counties = {contract for contract, _ in functions("terms_at")}
-    assert len(with_counties) > 5
-    assert len({text for contract, text in functions(name) if contract in with_counties}) == 1
+    with_counties = {
+        contract
+        for contract, tree in TREES.items()
+        if any(
+            isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "local" for n in tree.body
+        )
+    }
+    assert with_counties >= {"emergency", "erasure", "corrections", "referral"}
+    texts = [text for contract, text in functions(name) if contract in with_counties]
+    assert len(texts) > 2
+    assert len(set(texts)) == 1
 
 
 @pytest.mark.parametrize(
